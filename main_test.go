@@ -1,0 +1,195 @@
+package main
+
+import (
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+)
+
+// devConfig is the committed dev stack's config, as the CLI hands it over.
+func devConfig(t *testing.T) map[string]string {
+	t.Helper()
+	project, err := workspace.LoadProject("Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := workspace.LoadProjectStack(nil, project, "Pulumi.dev.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stack.Config.HasSecureValue() {
+		t.Fatal("Pulumi.dev.yaml holds a secret; its passphrase is public")
+	}
+	values, err := stack.Config.Decrypt(config.NopDecrypter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := map[string]string{}
+	for key, value := range values {
+		cfg[key.String()] = value
+	}
+	return cfg
+}
+
+// The committed dev stack registers exactly what testdata/graph.txt lists: every resource with
+// its inputs, the resource each input comes from, and its options.
+func TestDevStackGraph(t *testing.T) {
+	m := &mocks{}
+	if _, err := run(t, devConfig(t), m); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/graph.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, listed := strings.Split(m.describe(), "\n"), strings.Split(strings.TrimSpace(string(want)), "\n")
+	for _, line := range got {
+		if !slices.Contains(listed, line) {
+			t.Errorf("registered, not listed:\n%s", line)
+		}
+	}
+	for _, line := range listed {
+		if !slices.Contains(got, line) {
+			t.Errorf("listed, not registered:\n%s", line)
+		}
+	}
+}
+
+// A role, schema or owner is always the output of the resource that makes it. A literal would
+// have no edge, and the engine would not know what must exist first. PUBLIC is no resource, and
+// the schema public is PostgreSQL's own.
+func TestNamesComeFromResources(t *testing.T) {
+	m := &mocks{}
+	if _, err := run(t, stackConfig(`{"acme":{},"globex":{}}`, `{"analyst":{}}`), m); err != nil {
+		t.Fatal(err)
+	}
+	edges := 0
+	for _, args := range m.resources {
+		for _, input := range []string{"role", "grantRole", "owner", "schema", "roles", "assumeRole", "password"} {
+			value, set := args.Inputs[resource.PropertyKey(input)]
+			if !set || value.IsString() && value.StringValue() == "public" {
+				continue
+			}
+			edges++
+			if len(args.RegisterRPC.GetPropertyDependencies()[input].GetUrns()) == 0 {
+				t.Errorf("%s: %s does not come from a resource", args.Name, input)
+			}
+		}
+	}
+	if edges < 40 {
+		t.Errorf("checked %d inputs only", edges)
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{"analyst":{}}`), &mocks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"app_service_role_name":    "app_service_role",
+		"admin_service_role_name":  "admin_service_role",
+		"admin_service_login_name": "admin_service_login",
+		"tenant_role_names":        map[string]string{"acme": "tenant_acme", "globex": "g_login"},
+		"tenant_schema_names":      map[string]string{"acme": "tenant_acme", "globex": "g"},
+		"database_name":            "platform",
+		"passwords": map[string]string{
+			"app_service_role":    generated("app-service-password"),
+			"admin_service_login": generated("admin-login-password"),
+			"analyst":             generated("analyst-password"),
+			"tenant_acme":         generated("acme-password"),
+			"g_login":             generated("globex-password"),
+		},
+	}
+	for name, wantValue := range want {
+		value, secret := await(t, exports[name])
+		if !reflect.DeepEqual(value, wantValue) {
+			t.Errorf("output %s: got %v, want %v", name, value, wantValue)
+		}
+		if wantSecret := name == "passwords"; secret != wantSecret {
+			t.Errorf("output %s: secret is %t, want %t", name, secret, wantSecret)
+		}
+	}
+	if len(exports) != len(want) {
+		t.Errorf("%d outputs, want %d: %v", len(exports), len(want), exports)
+	}
+}
+
+// The maps of an empty stack are there all the same, so that a consumer need not ask.
+func TestNoTenants(t *testing.T) {
+	exports, err := run(t, stackConfig(`{}`, `{}`), &mocks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tenant_role_names", "tenant_schema_names"} {
+		if value, _ := await(t, exports[name]); !reflect.DeepEqual(value, map[string]string{}) {
+			t.Errorf("output %s: got %v, want an empty map", name, value)
+		}
+	}
+}
+
+func TestOrderOfConfigChangesNothing(t *testing.T) {
+	var described []string
+	for _, tenants := range []string{
+		`{"acme":{"passwordVersion":2},"globex":{},"initech":{}}`,
+		`{"initech":{},"globex":{},"acme":{"passwordVersion":2}}`,
+	} {
+		m := &mocks{}
+		if _, err := run(t, stackConfig(tenants, `{}`), m); err != nil {
+			t.Fatal(err)
+		}
+		described = append(described, strings.Join(m.urns(), "\n")+m.describe())
+	}
+	if described[0] != described[1] {
+		t.Errorf("another order of tenants:\n%s\n\n%s", described[0], described[1])
+	}
+}
+
+// Adding a tenant leaves the URNs and inputs of everything else as they were.
+func TestAddedTenantTouchesNoOther(t *testing.T) {
+	before, after := &mocks{}, &mocks{}
+	if _, err := run(t, stackConfig(`{"acme":{},"globex":{}}`, `{}`), before); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(t, stackConfig(`{"aaron":{},"acme":{},"globex":{}}`, `{}`), after); err != nil {
+		t.Fatal(err)
+	}
+	if len(after.resources) <= len(before.resources) {
+		t.Fatalf("%d resources with a tenant more, %d without", len(after.resources), len(before.resources))
+	}
+	for urn, args := range before.resources {
+		if describe(args) != describe(after.resources[urn]) {
+			t.Errorf("changed:\n%s\n%s", describe(args), describe(after.resources[urn]))
+		}
+	}
+}
+
+// Whatever resource fails, the run fails, and the error names the tenant it belongs to.
+func TestFailureNamesTheTenant(t *testing.T) {
+	m := &mocks{}
+	cfg := stackConfig(`{"acme":{}}`, `{"analyst":{}}`)
+	if _, err := run(t, cfg, m); err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]bool{}
+	for _, args := range m.resources {
+		types[args.TypeToken] = true
+		_, err := run(t, cfg, &mocks{fail: args.Name})
+		if err == nil || !strings.Contains(err.Error(), args.Name) {
+			t.Errorf("%s failed, but the error is %v", args.Name, err)
+		}
+		inTenant := strings.HasSuffix(args.RegisterRPC.GetParent(), "::acme")
+		if named := args.Name == "acme" || strings.HasPrefix(args.Name, "acme-"); inTenant && !named {
+			t.Errorf("%s does not name its tenant", args.Name)
+		}
+	}
+	if len(types) != 7 {
+		t.Errorf("failed %d types, want the six of the providers and the component: %v", len(types), types)
+	}
+}
