@@ -128,13 +128,14 @@ func loadConfig(ctx *pulumi.Context) (Config, error) {
 // loadDatabase reads the provider's own database key. There is no second one: PostgreSQL drops
 // a role only where the provider is connected, so the two must never differ.
 func loadDatabase(ctx *pulumi.Context, p *problems) string {
-	path, database := "postgresql:database", ""
-	if v, ok := ctx.GetConfig(path); ok {
-		database = v
-	} else if v, ok := os.LookupEnv("PGDATABASE"); ok {
-		path, database = "PGDATABASE", v
-	} else {
-		p.add(path, "nothing", "the name of the existing database that holds the tenants' schemas")
+	path := "postgresql:database"
+	database, ok := ctx.GetConfig(path)
+	if !ok {
+		database, ok = os.LookupEnv("PGDATABASE")
+		path = "PGDATABASE"
+	}
+	if !ok {
+		p.add("postgresql:database", "nothing", "the name of the existing database that holds the tenants' schemas")
 		return ""
 	}
 	// The provider puts the name into a URL and into SQL without escaping it.
