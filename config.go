@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,8 +88,8 @@ func loadConfig(ctx *pulumi.Context) (Config, error) {
 	cfg.App.BypassRowLevelSecurity = app.bool("bypassRowLevelSecurity", false)
 	app.done()
 
-	// The seed's admin was also SUPERUSER, REPLICATION and BYPASSRLS. A superuser voids the
-	// isolation of tenants and no managed service allows one, so these three are opt-in.
+	// SUPERUSER, REPLICATION and BYPASSRLS are for whoever asks for them: a superuser voids the
+	// isolation of tenants, and no managed service allows one.
 	admin := roles.object("admin")
 	cfg.Admin = AdminConfig{
 		Name:                   admin.name("name", "admin_service_role"),
@@ -150,10 +151,7 @@ func connectingUser(ctx *pulumi.Context) string {
 	if user, ok := ctx.GetConfig("postgresql:username"); ok {
 		return user
 	}
-	if user, ok := os.LookupEnv("PGUSER"); ok {
-		return user
-	}
-	return "postgres"
+	return cmp.Or(os.Getenv("PGUSER"), "postgres")
 }
 
 // checkKeys reports keys of this program's namespace that it does not know: a misspelt `roles`

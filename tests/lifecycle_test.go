@@ -1,0 +1,272 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// One stack's life: deployed, unchanged, grown, shrunk, rotated, suspended and destroyed.
+func TestLifecycle(t *testing.T) {
+	modes(t, func(t *testing.T, p *platform) {
+		untouched := p.catalog(t)
+		seen := map[string]bool{} // every password there ever was
+		note := func() {
+			for _, password := range p.passwords(t) {
+				seen[password] = true
+			}
+		}
+
+		p.configure(t, threeTenants, object{})
+		p.up(t)
+		note()
+		admin := p.login(t, "admin_service_login")
+		makeTables(t, admin, "tenant_acme")
+
+		t.Run("a second up changes nothing", func(t *testing.T) {
+			unchanged(t, p.up(t))
+			p.clean(t)
+		})
+		t.Run("an added tenant leaves the others alone", func(t *testing.T) {
+			before := p.catalog(t)
+			p.configure(t, with(threeTenants, "umbrella", object{}), object{})
+			changes := p.up(t)
+			if changes["create"] == 0 || changes["update"]+changes["replace"]+changes["delete"] != 0 {
+				t.Errorf("adding a tenant: %v", changes)
+			}
+			note()
+			missing(t, before, p.catalog(t))
+			p.login(t, "tenant_umbrella").mayNot(t, insufficientPrivilege, "SELECT * FROM tenant_acme.docs")
+			p.clean(t)
+		})
+		t.Run("an empty tenant goes whole", func(t *testing.T) {
+			// Its role has been handed on meanwhile, which PostgreSQL 16+ counts as dependent.
+			admin.may(t, "CREATE ROLE contractor", "GRANT tenant_umbrella TO contractor")
+			p.configure(t, threeTenants, object{})
+			p.up(t)
+			for _, fact := range p.catalog(t) {
+				if strings.Contains(fact, "umbrella") {
+					t.Errorf("left behind: %s", fact)
+				}
+			}
+			admin.may(t, "DROP ROLE contractor")
+			p.clean(t)
+		})
+		t.Run("a tenant with data stays", func(t *testing.T) {
+			before := p.catalog(t)
+			without := maps.Clone(threeTenants)
+			delete(without, "acme")
+			p.configure(t, without, object{})
+			if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), "acme") {
+				t.Errorf("removing acme: got error %v", err)
+			}
+			sameFacts(t, before, p.catalog(t))
+			p.configure(t, threeTenants, object{})
+			p.up(t)
+			note()
+			sameFacts(t, before, p.catalog(t))
+			acme := p.login(t, "tenant_acme")
+			acme.may(t, "INSERT INTO docs (body) VALUES ('x')")
+			p.clean(t)
+		})
+		t.Run("rotation keeps every membership", func(t *testing.T) {
+			before, old := p.catalog(t), p.passwords(t)
+			p.configure(t, with(threeTenants, "acme", object{"passwordVersion": 2}), object{
+				"admin": object{"passwordVersion": 2}, "app": object{"passwordVersion": 2},
+			})
+			p.up(t)
+			note()
+			sameFacts(t, before, p.catalog(t))
+			for _, login := range []string{"tenant_acme", "admin_service_login", "app_service_role"} {
+				p.refuseLogin(t, login, old[login], invalidPassword)
+				p.login(t, login).may(t, "SELECT * FROM tenant_acme.docs")
+			}
+			if p.passwords(t)["tenant_globex"] != old["tenant_globex"] {
+				t.Error("the password of globex changed as well")
+			}
+			p.clean(t)
+		})
+		t.Run("a suspended tenant cannot log in", func(t *testing.T) {
+			before := p.passwords(t)["tenant_globex"]
+			p.configure(t, with(threeTenants, "globex", object{"suspended": true}), object{})
+			p.up(t)
+			note()
+			p.refuseLogin(t, "tenant_globex", before, loginNotPermitted)
+			p.configure(t, threeTenants, object{})
+			p.up(t)
+			if after := p.passwords(t)["tenant_globex"]; after != before {
+				t.Error("the password of globex changed")
+			}
+			p.login(t, "tenant_globex").may(t, "SELECT 1")
+			p.clean(t)
+		})
+		t.Run("no password is told", func(t *testing.T) {
+			if len(seen) < 5 {
+				t.Fatalf("only %d passwords to look for", len(seen))
+			}
+			log, err := os.ReadFile(p.server.LogFile())
+			if err != nil {
+				t.Fatal(err)
+			}
+			state, err := os.ReadFile(p.state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Contains(log, []byte("CREATE ROLE")) || !bytes.Contains(state, []byte("tenant_acme")) {
+				t.Fatal("the log or the state is not what it should be")
+			}
+			logs := everyFile(t, p.logs)
+			for password := range seen {
+				for where, text := range map[string][]byte{"the server's log": log, "the CLI's output": p.printed.Bytes(), "the CLI's logs": logs, "the state": state} {
+					if tells(text, password) {
+						t.Errorf("a password stands in %s", where)
+					}
+				}
+			}
+		})
+		t.Run("destroy leaves nothing", func(t *testing.T) {
+			admin.may(t,
+				"DROP TABLE tenant_acme.docs, tenant_acme.notes CASCADE",
+				"DROP SEQUENCE tenant_acme.tickets",
+				"DROP FUNCTION tenant_acme.answer()")
+			p.destroy(t)
+			left := slices.DeleteFunc(p.catalog(t), func(fact string) bool { return slices.Contains(untouched, fact) })
+			// PUBLIC's rights are not given back: closed is the safe state to leave behind.
+			left = slices.DeleteFunc(left, func(fact string) bool {
+				return strings.HasPrefix(fact, "database ") || strings.HasPrefix(fact, "schema public ")
+			})
+			if len(left) > 0 {
+				t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+			}
+		})
+	})
+}
+
+// with is a config in which one tenant is another than before.
+func with(tenants object, key string, tenant object) object {
+	tenants = maps.Clone(tenants)
+	tenants[key] = tenant
+	return tenants
+}
+
+func unchanged(t *testing.T, changes map[string]int) {
+	t.Helper()
+	if len(changes) != 1 || changes["same"] == 0 {
+		t.Errorf("changes: %v", changes)
+	}
+}
+
+// missing fails for every fact that is gone.
+func missing(t *testing.T, want, got []string) {
+	t.Helper()
+	for _, fact := range want {
+		if !slices.Contains(got, fact) {
+			t.Errorf("no longer: %s", fact)
+		}
+	}
+}
+
+// everyFile is the content of all files below a folder, one after the other.
+func everyFile(t *testing.T, dir string) []byte {
+	t.Helper()
+	var all []byte
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all = append(all, text...)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// tells reports whether the text holds the secret in any usual spelling.
+func tells(text []byte, secret string) bool {
+	for _, spelling := range []string{
+		secret, url.QueryEscape(secret), hex.EncodeToString([]byte(secret)),
+		strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="),
+	} {
+		if bytes.Contains(text, []byte(spelling)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Bad config stops at the CLI: nothing reaches the server.
+func TestBadConfig(t *testing.T) {
+	p := newPlatform(t, true)
+	before := p.catalog(t)
+	p.configure(t, object{"acme": object{"conectionLimit": 3}, "Globex": object{}}, object{"amdin": object{}})
+	_, err := p.tryUp(t)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		`roles.amdin: got the unknown key "amdin"`,
+		`tenants.Globex: got the key "Globex"`,
+		`tenants.acme.conectionLimit: got the unknown key "conectionLimit"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("not said: %s\n%v", want, err)
+		}
+	}
+	sameFacts(t, before, p.catalog(t))
+}
+
+// Every word that this server reserves is refused as a name.
+func TestReservedWords(t *testing.T) {
+	p := newPlatform(t, true)
+	rows, err := p.superuser(t, database).Query(t.Context(), "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(words) < 90 {
+		t.Fatalf("only %d reserved words", len(words))
+	}
+	tenants := object{}
+	for _, word := range words {
+		tenants["t_"+word] = object{"role": word}
+	}
+	p.configure(t, tenants, object{})
+	_, err = p.tryUp(t)
+	for _, word := range words {
+		if err == nil || !strings.Contains(err.Error(), `tenants.t_`+word+`.role: got "`+word+`"`) {
+			t.Errorf("%s is accepted", word)
+		}
+	}
+}
+
+// A role that somebody else made is not taken over, and the error names the tenant.
+func TestForeignRoleIsNotTakenOver(t *testing.T) {
+	p := newPlatform(t, true)
+	p.superuser(t, database).may(t, "CREATE ROLE tenant_acme LOGIN PASSWORD 'theirs'")
+	p.configure(t, object{"acme": object{}}, object{})
+	_, err := p.tryUp(t)
+	if err == nil || !strings.Contains(err.Error(), "acme-role") || !strings.Contains(err.Error(), "already exists") {
+		t.Errorf("got error %v", err)
+	}
+	theirs, err := p.connect(t, "tenant_acme", "theirs")
+	if sqlstate(err) != insufficientPrivilege {
+		t.Errorf("their login: %v %v", theirs, err)
+	}
+}

@@ -1,0 +1,420 @@
+// Package tests deploys the program with the real CLI on a real PostgreSQL, logs in with the
+// passwords it exports, and tries what must work and what must not.
+package tests
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+
+	"tenant-permissions/local"
+)
+
+// SQLSTATEs that PostgreSQL refuses with.
+const (
+	insufficientPrivilege = "42501"
+	privilegeNotGranted   = "01007" // a warning: GRANT without the right to grant changes nothing
+	privilegeNotRevoked   = "01006" // a warning: REVOKE without the right to revoke changes nothing
+	invalidPassword       = "28P01"
+	loginNotPermitted     = "28000"
+	dependentObjects      = "2BP01"
+)
+
+const database = "ai_platform"
+
+// tools are what every test shares: the CLI with its plugins, and the program, compiled once.
+var tools struct {
+	toolchain *local.Toolchain
+	command   auto.PulumiCommand
+	program   string
+}
+
+func TestMain(m *testing.M) {
+	code, err := prepareAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func prepareAndRun(m *testing.M) (int, error) {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "tenant-permissions-tests-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	tools.toolchain, err = local.PrepareToolchain(ctx, local.ToolchainOptions{Checkout: "..", Progress: os.Stderr})
+	if err != nil {
+		return 0, err
+	}
+	tools.command, err = auto.NewPulumiCommand(&auto.PulumiCommandOptions{Root: tools.toolchain.Root})
+	if err != nil {
+		return 0, err
+	}
+	tools.program = filepath.Join(dir, "tenant-permissions")
+	build := exec.CommandContext(ctx, "go", "build", "-o", tools.program, ".")
+	build.Dir, build.Stderr = "..", os.Stderr
+	if err := build.Run(); err != nil {
+		return 0, fmt.Errorf("building the program: %w", err)
+	}
+	return m.Run(), nil
+}
+
+// object is a part of a stack's config.
+type object map[string]any
+
+// platform is one stack on a server of its own.
+type platform struct {
+	server *local.Server
+	stack  auto.Stack
+	// dir holds the stack's config; state is the file of its state; logs is where the CLI logs.
+	dir, state, logs string
+	// printed is everything the CLI said.
+	printed bytes.Buffer
+	// user is whom the provider connects as.
+	user, password string
+}
+
+// newPlatform starts a server that logs every statement, and makes an empty stack. The provider
+// connects as a superuser, or as a login that may create roles and owns the database.
+func newPlatform(t *testing.T, superuser bool) *platform {
+	t.Helper()
+	ctx := t.Context()
+	server, err := local.StartServer(ctx, local.ServerOptions{Settings: map[string]string{"log_statement": "all"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := &platform{server: server, dir: t.TempDir(), user: server.User, password: server.Password}
+	admin := p.superuser(t, "postgres")
+	admin.may(t, "CREATE DATABASE "+database)
+	if !superuser {
+		p.user, p.password = "deployer", "deployer-password"
+		admin.may(t,
+			"CREATE ROLE deployer LOGIN CREATEROLE CREATEDB REPLICATION BYPASSRLS PASSWORD '"+p.password+"'",
+			"ALTER DATABASE "+database+" OWNER TO deployer")
+	}
+	// The project is the committed one, but its program is a few lines that turn into the program
+	// compiled before: linking that anew at every step would take most of the time.
+	project, err := os.ReadFile("../Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"Pulumi.yaml": string(project),
+		"go.mod":      "module tenant-permissions\n",
+		"main.go": fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
+			"func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", tools.program),
+	} {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	backend := t.TempDir()
+	p.state = filepath.Join(backend, ".pulumi", "stacks", "tenant-permissions", "test.json")
+	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.
+	home, err := pulumiHome()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownHome := t.TempDir()
+	if err := os.Symlink(filepath.Join(home, "plugins"), filepath.Join(ownHome, "plugins")); err != nil {
+		t.Fatal(err)
+	}
+	p.logs = filepath.Join(ownHome, "logs")
+	env := map[string]string{
+		"PULUMI_HOME":              ownHome,
+		"PULUMI_BACKEND_URL":       "file://" + backend,
+		"PULUMI_CONFIG_PASSPHRASE": "for tests",
+		"PULUMI_SKIP_UPDATE_CHECK": "true",
+		"PGHOST":                   server.Host,
+		"PGPORT":                   fmt.Sprint(server.Port),
+		"PGUSER":                   p.user,
+		"PGPASSWORD":               p.password,
+		"PGSSLMODE":                "disable",
+		"PGSUPERUSER":              fmt.Sprint(superuser),
+	}
+	for _, pair := range tools.toolchain.Env() {
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
+	}
+	p.stack, err = auto.UpsertStackLocalSource(ctx, "test", p.dir, auto.Pulumi(tools.command), auto.EnvVars(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// pulumiHome is where the user's CLI keeps its plugins.
+func pulumiHome() (string, error) {
+	if home := os.Getenv("PULUMI_HOME"); home != "" {
+		return home, nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".pulumi"), err
+}
+
+// configure sets the stack's tenants and roles.
+func (p *platform) configure(t *testing.T, tenants, roles object) {
+	t.Helper()
+	ctx, workspace := t.Context(), p.stack.Workspace()
+	settings, err := workspace.StackSettings(ctx, p.stack.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Config = config.Map{config.MustParseKey("postgresql:database"): config.NewValue(database)}
+	for key, value := range map[string]object{"tenants": tenants, "roles": roles} {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings.Config[config.MustMakeKey("tenant-permissions", key)] = config.NewObjectValue(string(encoded))
+	}
+	if err := workspace.SaveStackSettings(ctx, p.stack.Name(), settings); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// up deploys and returns how many resources were created, updated, replaced, deleted and left
+// the same, by those words.
+func (p *platform) up(t *testing.T) map[string]int {
+	t.Helper()
+	changes, err := p.tryUp(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changes
+}
+
+func (p *platform) tryUp(t *testing.T) (map[string]int, error) {
+	t.Helper()
+	result, err := p.stack.Up(t.Context(), optup.Parallel(8), optup.ProgressStreams(&p.printed), optup.ErrorProgressStreams(&p.printed))
+	if err != nil || result.Summary.ResourceChanges == nil {
+		return nil, err
+	}
+	return *result.Summary.ResourceChanges, nil
+}
+
+// clean fails unless a preview against the server as it is now finds nothing to do.
+func (p *platform) clean(t *testing.T) {
+	t.Helper()
+	_, err := p.stack.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.Diff(),
+		optpreview.ProgressStreams(&p.printed), optpreview.ErrorProgressStreams(&p.printed))
+	if err != nil {
+		t.Errorf("not clean: %v", err)
+	}
+}
+
+func (p *platform) destroy(t *testing.T) {
+	t.Helper()
+	if _, err := p.stack.Destroy(t.Context(), optdestroy.ProgressStreams(&p.printed), optdestroy.ErrorProgressStreams(&p.printed)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// passwords are the exported ones, by login name.
+func (p *platform) passwords(t *testing.T) map[string]string {
+	t.Helper()
+	outputs, err := p.stack.Outputs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !outputs["passwords"].Secret {
+		t.Fatal("the output passwords is not secret")
+	}
+	passwords := map[string]string{}
+	for login, password := range outputs["passwords"].Value.(map[string]any) {
+		passwords[login] = password.(string)
+	}
+	return passwords
+}
+
+// session is one login's connection to the tenants' database.
+type session struct {
+	*pgx.Conn
+	login string
+	// warning is the SQLSTATE of the last statement's warning.
+	warning string
+}
+
+// connect logs in; it returns PostgreSQL's refusal as an error.
+func (p *platform) connect(t *testing.T, login, password string) (*session, error) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(p.server.DSN(login, password, database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{login: login}
+	cfg.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if notice.Severity == "WARNING" {
+			s.warning = notice.Code
+		}
+	}
+	s.Conn, err = pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, nil
+}
+
+// login logs in with the exported password.
+func (p *platform) login(t *testing.T, login string) *session {
+	t.Helper()
+	s, err := p.connect(t, login, p.passwords(t)[login])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// refuseLogin fails unless the login is refused with the SQLSTATE.
+func (p *platform) refuseLogin(t *testing.T, login, password, want string) {
+	t.Helper()
+	if _, err := p.connect(t, login, password); sqlstate(err) != want {
+		t.Errorf("login of %s: got SQLSTATE %q, want %s", login, sqlstate(err), want)
+	}
+}
+
+// may fails for every statement that is refused, or changes nothing but says so in a warning.
+func (s *session) may(t *testing.T, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		s.warning = ""
+		if _, err := s.Exec(t.Context(), sql); err != nil || s.warning != "" {
+			t.Errorf("%s may not: %s: %v %s", s.login, sql, err, s.warning)
+		}
+	}
+}
+
+// mayNot fails for every statement that is not refused with the SQLSTATE, as an error or, where
+// PostgreSQL says no more than that, as a warning.
+func (s *session) mayNot(t *testing.T, want string, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		s.warning = ""
+		_, err := s.Exec(t.Context(), sql)
+		if got := cmp.Or(sqlstate(err), s.warning); got != want {
+			t.Errorf("%s: %s: got SQLSTATE %q, want %s", s.login, sql, got, want)
+		}
+	}
+}
+
+// value is the one value that a query returns, as text.
+func (s *session) value(t *testing.T, sql string, args ...any) string {
+	t.Helper()
+	var value string
+	if err := s.QueryRow(t.Context(), "SELECT ("+sql+")::text", args...).Scan(&value); err != nil {
+		t.Fatalf("%s: %s: %v", s.login, sql, err)
+	}
+	return value
+}
+
+// superuser is a session of the server's own superuser.
+func (p *platform) superuser(t *testing.T, database string) *session {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), p.server.DSN(p.server.User, p.server.Password, database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &session{Conn: conn, login: p.server.User}
+}
+
+// sqlstate is the code of PostgreSQL's error, "" for none.
+func sqlstate(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// catalog renders everything that permissions are made of, one fact a line: roles with their
+// attributes and settings, memberships, and the owner and ACL of the database, of schemas,
+// relations and functions, and default privileges.
+func (p *platform) catalog(t *testing.T) []string {
+	t.Helper()
+	rows, err := p.superuser(t, database).Query(t.Context(), `
+		SELECT format('role %s %s', rolname, concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit))
+			FROM pg_roles WHERE rolname !~ '^pg_'
+		UNION ALL SELECT format('setting %s %s', setrole::regrole, setconfig) FROM pg_db_role_setting
+		UNION ALL SELECT format('member %s of %s, admin %s, by %s', member::regrole, roleid::regrole, admin_option, grantor::regrole)
+			FROM pg_auth_members WHERE roleid::regrole::text !~ '^pg_'
+		UNION ALL SELECT format('database %s %s', datdba::regrole, datacl) FROM pg_database WHERE datname = current_database()
+		UNION ALL SELECT format('schema %s %s %s', nspname, nspowner::regrole, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_'
+		UNION ALL SELECT format('relation %s %s %s', c.oid::regclass, relowner::regrole, relacl)
+			FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname !~ '^(pg_|information_schema)'
+		UNION ALL SELECT format('function %s %s %s', p.oid::regprocedure, proowner::regrole, proacl)
+			FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname !~ '^(pg_|information_schema)'
+		UNION ALL SELECT format('default %s %s %s %s', defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype, defaclacl) FROM pg_default_acl
+		ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return facts
+}
+
+// sameFacts fails for every fact that is in one catalog only.
+func sameFacts(t *testing.T, want, got []string) {
+	t.Helper()
+	for _, fact := range want {
+		if !slices.Contains(got, fact) {
+			t.Errorf("no longer: %s", fact)
+		}
+	}
+	for _, fact := range got {
+		if !slices.Contains(want, fact) {
+			t.Errorf("new: %s", fact)
+		}
+	}
+}
+
+// modes runs a test with a provider that connects as a superuser, and with one that connects as
+// a login that may create roles and owns the database, as managed services have it.
+func modes(t *testing.T, test func(*testing.T, *platform)) {
+	for name, superuser := range map[string]bool{"superuser": true, "createrole": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newPlatform(t, superuser))
+		})
+	}
+}
