@@ -1,0 +1,35 @@
+# What runs on this machine; .ci/run and the workflows call the same targets.
+
+LOCAL := go -C local run ./cmd/local
+LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the commands (the default)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
+
+.PHONY: up preview down psql password
+up: ## start PostgreSQL, deploy the dev stack, say how to connect as a tenant
+	@$(LOCAL) up
+preview: ## show what make up would change
+	@$(LOCAL) preview
+down: ## stop PostgreSQL and delete it with the dev stack
+	@$(LOCAL) down
+psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'SELECT 1'"
+	@$(LOCAL) psql -tenant "$(TENANT)" -login "$(LOGIN)" -- $(PSQL_ARGS)
+password: ## print the password of TENANT=acme or LOGIN=admin_service_login
+	@$(LOCAL) password -tenant "$(TENANT)" -login "$(LOGIN)"
+
+.PHONY: test test-unit test-local test-e2e
+test: test-unit test-local test-e2e ## run every test, against a real PostgreSQL
+test-unit: ## test the program with mocks
+	go test -race ./...
+test-local: ## test the local environment and the offline plugins
+	go -C local test ./...
+test-e2e: ## test the program from outside, as each kind of role
+	go -C tests test ./...
+
+.PHONY: lint fmt
+lint: ## vet and lint every module
+	for module in . local tests; do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+fmt: ## format every module
+	for module in . local tests; do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
