@@ -328,10 +328,10 @@ func (s *session) mayNot(t *testing.T, want string, statements ...string) {
 }
 
 // value is the one value that a query returns, as text.
-func (s *session) value(t *testing.T, sql string, args ...any) string {
+func (s *session) value(t *testing.T, sql string) string {
 	t.Helper()
 	var value string
-	if err := s.QueryRow(t.Context(), "SELECT ("+sql+")::text", args...).Scan(&value); err != nil {
+	if err := s.QueryRow(t.Context(), "SELECT ("+sql+")::text").Scan(&value); err != nil {
 		t.Fatalf("%s: %s: %v", s.login, sql, err)
 	}
 	return value

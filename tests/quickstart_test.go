@@ -29,7 +29,7 @@ func TestQuickStart(t *testing.T) {
 	t.Cleanup(func() { command(t, copied, "make", "down") })
 
 	contains(t, command(t, copied, "make", "up"), "tenant_role_names", "[secret]", "make psql TENANT=acme")
-	contains(t, command(t, copied, "make", "psql", "TENANT=acme", "PSQL=-Atc 'SELECT current_user, current_schema'"), "tenant_acme|tenant_acme")
+	contains(t, command(t, copied, "make", "psql", "TENANT=acme", "PSQL_ARGS=-Atc 'SELECT current_user, current_schema'"), "tenant_acme|tenant_acme")
 	contains(t, command(t, copied, "make", "up"), "unchanged")
 	contains(t, command(t, copied, "make", "preview"), "unchanged")
 	if changed := command(t, copied, "git", "status", "--short", "--untracked-files=all"); strings.Contains(changed, " M ") || strings.Contains(changed, "??") {
