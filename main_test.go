@@ -193,3 +193,30 @@ func TestFailureNamesTheTenant(t *testing.T) {
 		t.Errorf("failed %d types, want the six of the providers and the component: %v", len(types), types)
 	}
 }
+
+// What cannot change once it is deployed is said to be so, whichever part of the config asks.
+func TestDeployedSettingsStay(t *testing.T) {
+	for path, deployed := range map[string]map[string]resource.PropertyMap{
+		"roles.app.name":             {"app-service-role": {"name": resource.NewProperty("old")}},
+		"roles.admin.name":           {"admin-service-role": {"name": resource.NewProperty("old")}},
+		"roles.admin.loginName":      {"admin-login-role": {"name": resource.NewProperty("old")}},
+		"roles.admin.createRole":     {"admin-service-role": {"createRole": resource.NewProperty(false)}},
+		"roles.admin.createDatabase": {"admin-service-role": {"createDatabase": resource.NewProperty(false)}},
+		"roles.admin.superuser":      {"admin-service-role": {"superuser": resource.NewProperty(true)}},
+		"roles.admin.replication":    {"admin-service-role": {"replication": resource.NewProperty(true)}},
+		"roles.admin.inherit":        {"admin-service-role": {"inherit": resource.NewProperty(false)}},
+		"roles.admin.bypassRowLevelSecurity": {
+			"admin-service-role": {"bypassRowLevelSecurity": resource.NewProperty(true)},
+		},
+		"roles.allTenants.name":      {"all-tenants": {"name": resource.NewProperty("old")}},
+		"roles.allTenantsAdmin.name": {"all-tenants-admin": {"name": resource.NewProperty("old")}},
+		"roles.analyst.name":         {"analyst-role": {"name": resource.NewProperty("old")}},
+		"tenants.acme.role":          {"acme-role": {"name": resource.NewProperty("old")}},
+		"tenants.acme.schema":        {"acme-schema": {"name": resource.NewProperty("old")}},
+	} {
+		_, err := run(t, stackConfig(`{"acme":{}}`, `{"analyst":{}}`), &mocks{deployed: deployed})
+		if err == nil || !strings.Contains(err.Error(), path+": got ") || !strings.Contains(err.Error(), "cannot be changed") {
+			t.Errorf("%s: got error %v", path, err)
+		}
+	}
+}

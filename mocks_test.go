@@ -21,6 +21,9 @@ func generated(name string) string { return "generated-for-" + name }
 // registered twice, as the engine does and the SDK's own mock does not, and can fail a resource.
 type mocks struct {
 	fail string // logical name
+	// deployed are outputs, by logical name, that differ from the inputs because a resource was
+	// deployed with others and the program ignores the change.
+	deployed map[string]resource.PropertyMap
 
 	mu        sync.Mutex
 	resources map[resource.URN]pulumi.MockResourceArgs
@@ -50,6 +53,12 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		return "", nil, fmt.Errorf("%s: refused by the server", urn)
 	}
 	outputs := args.Inputs.Copy()
+	for key, value := range m.deployed[args.Name] {
+		if !slices.Contains(args.RegisterRPC.GetIgnoreChanges(), string(key)) {
+			return "", nil, fmt.Errorf("%s: a change of %s is not ignored", urn, key)
+		}
+		outputs[key] = value
+	}
 	if args.TypeToken == "random:index/randomPassword:RandomPassword" {
 		// Mocks ignore which outputs the SDK calls secret, so the mark is set here.
 		outputs["result"] = resource.MakeSecret(resource.NewProperty(generated(args.Name)))

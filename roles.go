@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -24,19 +25,19 @@ type SharedRoles struct {
 func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	shared := &SharedRoles{Passwords: pulumi.StringMap{}}
 
-	app, appPassword, err := newLogin(ctx, "app-service", cfg.App, postgresql.RoleArgs{})
+	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{})
 	if err != nil {
 		return nil, err
 	}
 	shared.App = app.Name
-	shared.Passwords[cfg.App.Name] = appPassword
+	shared.Passwords[cfg.App.Name] = app.Password
 
 	// Any update of a role in place makes the provider revoke every membership that the role
 	// has. So the roles that receive memberships have nothing that changes (no login, no
 	// password), and what may differ all the same is left alone: memberships made by GrantRole,
 	// which a refresh reads back as `roles`, and attributes changed by hand.
 	neverUpdate := pulumi.IgnoreChanges([]string{
-		"roles", "superuser", "createDatabase", "createRole", "inherit", "replication",
+		"name", "roles", "superuser", "createDatabase", "createRole", "inherit", "replication",
 		"bypassRowLevelSecurity", "connectionLimit", "searchPaths", "assumeRole",
 	})
 	admin, err := postgresql.NewRole(ctx, "admin-service-role", &postgresql.RoleArgs{
@@ -52,32 +53,38 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared.Admin = admin.Name
+	shared.Admin = withChecks(fixed("roles.admin.name", cfg.Admin.Name, admin.Name),
+		fixed("roles.admin.superuser", cfg.Admin.Superuser, admin.Superuser.Elem()),
+		fixed("roles.admin.createDatabase", cfg.Admin.CreateDatabase, admin.CreateDatabase.Elem()),
+		fixed("roles.admin.createRole", cfg.Admin.CreateRole, admin.CreateRole.Elem()),
+		fixed("roles.admin.inherit", cfg.Admin.Inherit, admin.Inherit.Elem()),
+		fixed("roles.admin.replication", cfg.Admin.Replication, admin.Replication.Elem()),
+		fixed("roles.admin.bypassRowLevelSecurity", cfg.Admin.BypassRowLevelSecurity, admin.BypassRowLevelSecurity.Elem()))
 
 	// The admin logs in as another role, whose password can rotate, and acts as admin: so what
 	// its sessions create is owned by the role that the default privileges name, and a role they
 	// create does not make the login a member of something (PostgreSQL 16+), after which the
 	// provider could no longer update it.
-	adminLogin, adminPassword, err := newLogin(ctx, "admin-login", cfg.Admin.Login, postgresql.RoleArgs{
-		Roles:      pulumi.StringArray{admin.Name},
-		AssumeRole: admin.Name,
+	adminLogin, err := newLogin(ctx, "admin-login", "roles.admin.loginName", cfg.Admin.Login, postgresql.RoleArgs{
+		Roles:      pulumi.StringArray{shared.Admin},
+		AssumeRole: shared.Admin,
 	})
 	if err != nil {
 		return nil, err
 	}
 	shared.AdminLogin = adminLogin.Name
-	shared.Passwords[cfg.Admin.Login.Name] = adminPassword
+	shared.Passwords[cfg.Admin.Login.Name] = adminLogin.Password
 
 	// All tenants are members of one role that may connect: one entry in the database's ACL
 	// instead of one per tenant.
 	allTenants, err := postgresql.NewRole(ctx, "all-tenants", &postgresql.RoleArgs{
 		Name:  pulumi.String(cfg.AllTenants),
 		Login: pulumi.Bool(false),
-	})
+	}, keepName())
 	if err != nil {
 		return nil, err
 	}
-	shared.AllTenants = allTenants.Name
+	shared.AllTenants = fixed("roles.allTenants.name", cfg.AllTenants, allTenants.Name)
 
 	// The role that holds admin option on every tenant is not admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on
@@ -90,30 +97,31 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared.AllTenantsAdmin = allTenantsAdmin.Name
+	shared.AllTenantsAdmin = fixed("roles.allTenantsAdmin.name", cfg.AllTenantsAdmin, allTenantsAdmin.Name)
 
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
-		reader := cfg.Readers[key]
-		_, password, err := newLogin(ctx, key, reader, postgresql.RoleArgs{Roles: pulumi.StringArray{app.Name}})
+		reader, err := newLogin(ctx, key, "roles."+key+".name", cfg.Readers[key], postgresql.RoleArgs{
+			Roles: pulumi.StringArray{shared.App},
+		})
 		if err != nil {
 			return nil, err
 		}
-		shared.Passwords[reader.Name] = password
+		shared.Passwords[cfg.Readers[key].Name] = reader.Password
 	}
 
 	// A GrantRole is replaced create first, delete second by default, and the delete would
 	// revoke what was just granted.
 	_, err = postgresql.NewGrantRole(ctx, "grant-role-to-admin", &postgresql.GrantRoleArgs{
-		Role:            admin.Name,
-		GrantRole:       app.Name,
+		Role:            shared.Admin,
+		GrantRole:       shared.App,
 		WithAdminOption: pulumi.Bool(true),
 	}, pulumi.DeleteBeforeReplace(true))
 	if err != nil {
 		return nil, err
 	}
 	membership, err := postgresql.NewGrantRole(ctx, "grant-all-tenants-admin-to-admin", &postgresql.GrantRoleArgs{
-		Role:      admin.Name,
-		GrantRole: allTenantsAdmin.Name,
+		Role:      shared.Admin,
+		GrantRole: shared.AllTenantsAdmin,
 	}, pulumi.DeleteBeforeReplace(true))
 	if err != nil {
 		return nil, err
@@ -184,18 +192,54 @@ func newSharedPrivileges(ctx *pulumi.Context, database string, shared *SharedRol
 	return after, nil
 }
 
-// newLogin registers <name>-password and <name>-role, a role that logs in with it; args hold
-// what the login has beyond its config. It returns the role and its password, a secret.
-func newLogin(ctx *pulumi.Context, name string, login LoginConfig, args postgresql.RoleArgs, opts ...pulumi.ResourceOption) (*postgresql.Role, pulumi.StringOutput, error) {
+// Login is a role that logs in, and its password.
+type Login struct {
+	Role *postgresql.Role
+	// Name is the role's name in PostgreSQL.
+	Name pulumi.StringOutput
+	// Password is a secret.
+	Password pulumi.StringOutput
+}
+
+// newLogin registers <name>-password and <name>-role, a role that logs in with it. path is where
+// the config names the role, and args hold what the login has beyond its config.
+func newLogin(ctx *pulumi.Context, name, path string, login LoginConfig, args postgresql.RoleArgs, opts ...pulumi.ResourceOption) (*Login, error) {
 	password, err := newPassword(ctx, name+"-password", login.PasswordVersion, opts...)
 	if err != nil {
-		return nil, pulumi.StringOutput{}, err
+		return nil, err
 	}
 	args.Name = pulumi.String(login.Name)
 	args.Password = verifierOf(password.Result, login.Name)
 	args.ConnectionLimit = pulumi.Int(login.ConnectionLimit)
 	args.BypassRowLevelSecurity = pulumi.Bool(login.BypassRowLevelSecurity)
 	args.Login = pulumi.Bool(!login.Suspended)
-	role, err := postgresql.NewRole(ctx, name+"-role", &args, opts...)
-	return role, password.Result, err
+	role, err := postgresql.NewRole(ctx, name+"-role", &args, append(opts, keepName())...)
+	if err != nil {
+		return nil, err
+	}
+	fixedName := fixed(path, login.Name, role.Name)
+	return &Login{Role: role, Name: fixedName, Password: withChecks(password.Result, fixedName)}, nil
+}
+
+// keepName leaves a deployed name as it is. The provider renames in place, and then looks for
+// grants and memberships under names that are gone.
+func keepName() pulumi.ResourceOption { return pulumi.IgnoreChanges([]string{"name"}) }
+
+// fixed is what a resource has of a setting that cannot change once it is deployed. Where the
+// config now says otherwise it fails, in preview already, instead of doing silently nothing.
+func fixed[T comparable, O pulumi.Output](path string, config T, deployed O) O {
+	return deployed.ApplyT(func(value T) (T, error) {
+		if value != config {
+			return value, fmt.Errorf("%s: got %v, want %v, which is deployed and cannot be changed", path, config, value)
+		}
+		return value, nil
+	}).(O)
+}
+
+// withChecks is a value that fails if any of the others does: an output that nothing uses drops its
+// error.
+func withChecks(value pulumi.StringOutput, others ...any) pulumi.StringOutput {
+	return pulumi.All(append([]any{value}, others...)...).ApplyT(func(all []any) string {
+		return all[0].(string)
+	}).(pulumi.StringOutput)
 }

@@ -42,7 +42,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 	}
 	parent := pulumi.Parent(tenant)
 
-	role, password, err := newLogin(ctx, key, cfg.Login, postgresql.RoleArgs{
+	login, err := newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
 		Roles:       pulumi.StringArray{shared.AllTenants},
 		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Schema)},
 	}, parent, pulumi.DependsOn([]pulumi.Resource{shared.Ready}))
@@ -54,9 +54,9 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 	// 16+ (dependent privileges exist) once admin has granted the tenant's role to somebody.
 	_, err = postgresql.NewGrantRole(ctx, key+"-grant-role", &postgresql.GrantRoleArgs{
 		Role:            shared.AllTenantsAdmin,
-		GrantRole:       role.Name,
+		GrantRole:       login.Name,
 		WithAdminOption: pulumi.Bool(true),
-	}, parent, pulumi.DeletedWith(role), pulumi.DeleteBeforeReplace(true))
+	}, parent, pulumi.DeletedWith(login.Role), pulumi.DeleteBeforeReplace(true))
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +68,11 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 		Database:    pulumi.String(database),
 		Owner:       shared.Admin,
 		DropCascade: pulumi.Bool(false),
-	}, parent, pulumi.DependsOn([]pulumi.Resource{role}))
+	}, parent, pulumi.DependsOn([]pulumi.Resource{login.Role}), keepName())
 	if err != nil {
 		return nil, err
 	}
+	schemaName := fixed("tenants."+key+".schema", cfg.Schema, schema.Name)
 
 	// Privileges in the schema go with it: if the schema is refused to go because of the data in
 	// it, the tenant still has everything and can be put back.
@@ -80,9 +81,9 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 	// The app reads it by admin's default privileges.
 	_, err = postgresql.NewGrant(ctx, key+"-usage", &postgresql.GrantArgs{
 		Database:   pulumi.String(database),
-		Schema:     schema.Name,
+		Schema:     schemaName,
 		ObjectType: pulumi.String("schema"),
-		Role:       role.Name,
+		Role:       login.Name,
 		Privileges: pulumi.ToStringArray([]string{"USAGE"}),
 	}, withSchema...)
 	if err != nil {
@@ -97,10 +98,10 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 	} {
 		_, err = postgresql.NewDefaultPrivileges(ctx, key+"-"+objects.kind+"s", &postgresql.DefaultPrivilegesArgs{
 			Database:   pulumi.String(database),
-			Schema:     schema.Name,
+			Schema:     schemaName,
 			Owner:      shared.Admin,
 			ObjectType: pulumi.String(objects.kind),
-			Role:       role.Name,
+			Role:       login.Name,
 			Privileges: pulumi.ToStringArray(objects.privileges),
 		}, withSchema...)
 		if err != nil {
@@ -108,9 +109,9 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 		}
 	}
 
-	tenant.RoleName, tenant.SchemaName, tenant.Password = role.Name, schema.Name, password
+	tenant.RoleName, tenant.SchemaName, tenant.Password = login.Name, schemaName, login.Password
 	return tenant, ctx.RegisterResourceOutputs(tenant, pulumi.Map{
-		"roleName":   role.Name,
-		"schemaName": schema.Name,
+		"roleName":   login.Name,
+		"schemaName": schemaName,
 	})
 }

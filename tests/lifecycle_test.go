@@ -111,6 +111,24 @@ func TestLifecycle(t *testing.T) {
 			p.login(t, "tenant_globex").may(t, "SELECT 1")
 			p.clean(t)
 		})
+		t.Run("a deployed name stays", func(t *testing.T) {
+			before := p.catalog(t)
+			for path, changed := range map[string][2]object{
+				"tenants.acme.role":      {with(threeTenants, "acme", object{"role": "acme"}), {}},
+				"tenants.acme.schema":    {with(threeTenants, "acme", object{"schema": "acme"}), {}},
+				"roles.app.name":         {threeTenants, {"app": object{"name": "reader"}}},
+				"roles.admin.createRole": {threeTenants, {"admin": object{"createRole": false}}},
+			} {
+				p.configure(t, changed[0], changed[1])
+				_, err := p.stack.Preview(t.Context())
+				if err == nil || !strings.Contains(err.Error(), path+": got ") {
+					t.Errorf("%s: got error %v", path, err)
+				}
+			}
+			sameFacts(t, before, p.catalog(t))
+			p.configure(t, threeTenants, object{})
+			p.clean(t)
+		})
 		t.Run("no password is told", func(t *testing.T) {
 			if len(seen) < 5 {
 				t.Fatalf("only %d passwords to look for", len(seen))
