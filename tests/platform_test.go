@@ -85,6 +85,8 @@ type object map[string]any
 // platform is one stack on a server of its own.
 type platform struct {
 	server *local.Server
+	// major is the server's major version.
+	major string
 	stack  auto.Stack
 	// dir holds the stack's config; state is the file of its state; logs is where the CLI logs.
 	dir, state, logs string
@@ -99,7 +101,11 @@ type platform struct {
 func newPlatform(t *testing.T, superuser bool) *platform {
 	t.Helper()
 	ctx := t.Context()
-	server, err := local.StartServer(ctx, local.ServerOptions{Settings: map[string]string{"log_statement": "all"}})
+	server, err := local.StartServer(ctx, local.ServerOptions{
+		Version:  os.Getenv("POSTGRES"),
+		Settings: map[string]string{"log_statement": "all"},
+		Progress: os.Stderr,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,12 +116,17 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	})
 	p := &platform{server: server, dir: t.TempDir(), user: server.User, password: server.Password}
 	admin := p.superuser(t, "postgres")
+	p.major = admin.value(t, "SELECT current_setting('server_version_num')::int / 10000")
 	admin.may(t, "CREATE DATABASE "+database)
 	if !superuser {
 		p.user, p.password = "deployer", "deployer-password"
 		admin.may(t,
-			"CREATE ROLE deployer LOGIN CREATEROLE CREATEDB REPLICATION BYPASSRLS PASSWORD '"+p.password+"'",
+			"CREATE ROLE deployer LOGIN CREATEROLE CREATEDB PASSWORD '"+p.password+"'",
 			"ALTER DATABASE "+database+" OWNER TO deployer")
+		if p.major == "14" {
+			// From version 15 on, this schema belongs to the owner of the database.
+			p.superuser(t, database).may(t, "ALTER SCHEMA public OWNER TO deployer")
+		}
 	}
 	// The project is the committed one, but its program is a few lines that turn into the program
 	// compiled before: linking that anew at every step would take most of the time.
