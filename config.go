@@ -22,6 +22,10 @@ import (
 type Config struct {
 	// Database holds the tenants' schemas. It exists already; the provider connects to it.
 	Database string
+	// ClosedDatabases are other databases of the server that are closed to PUBLIC.
+	ClosedDatabases []string
+	// ProtectTenants keeps a tenant's schema from being dropped because its key has gone.
+	ProtectTenants bool
 	// App is the login that reads every tenant's data.
 	App LoginConfig
 	// Admin owns the tenants' schemas.
@@ -64,7 +68,22 @@ type TenantConfig struct {
 	Login LoginConfig
 	// Schema is the name of the tenant's schema in PostgreSQL.
 	Schema string
+	// Retire says how far the tenant is on its way out.
+	Retire Retirement
 }
+
+// Retirement is a step on the way from a tenant to none. Each is a diff of its own in preview,
+// and the last is to take the tenant's key out of the config.
+type Retirement string
+
+const (
+	// NotRetired is a tenant with all its privileges.
+	NotRetired Retirement = ""
+	// RetireKeep takes login and privileges away and keeps the schema with all data.
+	RetireKeep Retirement = "keep"
+	// RetireDrop does the same, and lets all data be dropped once the tenant's key is gone.
+	RetireDrop Retirement = "drop"
+)
 
 // namespace is the prefix of this program's own config keys.
 const namespace = "tenant-permissions"
@@ -73,16 +92,26 @@ const namespace = "tenant-permissions"
 // found, one a line: the config path, the value there, and what would be accepted.
 func loadConfig(ctx *pulumi.Context) (Config, error) {
 	p := &problems{}
-	if err := checkKeys(p, "roles", "tenants"); err != nil {
+	top, err := loadNamespace(ctx, p)
+	if err != nil {
 		return Config{}, err
 	}
 	cfg := Config{
-		Database: loadDatabase(ctx, p),
-		Readers:  map[string]LoginConfig{},
-		Tenants:  map[string]TenantConfig{},
+		Database:       loadDatabase(ctx, p),
+		ProtectTenants: top.bool("protectTenants", true),
+		Readers:        map[string]LoginConfig{},
+		Tenants:        map[string]TenantConfig{},
 	}
+	cfg.ClosedDatabases = field(top, "closedDatabases", nil, "a list of other databases, each once: "+wantDatabase, func(names []string) bool {
+		seen := map[string]bool{cfg.Database: true}
+		return !slices.ContainsFunc(names, func(name string) bool {
+			taken := seen[name]
+			seen[name] = true
+			return taken || !validDatabase(name)
+		})
+	})
 
-	roles := loadObject(ctx, p, "roles", "{}")
+	roles := top.object("roles")
 	app := roles.object("app")
 	cfg.App = app.login("name", "app_service_role")
 	cfg.App.BypassRowLevelSecurity = app.bool("bypassRowLevelSecurity", false)
@@ -112,15 +141,23 @@ func loadConfig(ctx *pulumi.Context) (Config, error) {
 		reader.done()
 	}
 
-	tenants := loadObject(ctx, p, "tenants", "")
+	if _, set := top.fields["tenants"]; !set {
+		p.add("tenants", "nothing", "an object, {} for none: a forgotten key must not drop what is there")
+	}
+	tenants := top.object("tenants")
 	wantKey := fmt.Sprintf("a-z, 0-9 and _ after a first letter, at most %d bytes", maxKeyBytes)
 	for _, key := range tenants.otherKeys(wantKey, validKey) {
 		tenant := tenants.object(key)
 		login := tenant.login("role", "tenant_"+key)
 		login.Suspended = tenant.bool("suspended", false)
-		cfg.Tenants[key] = TenantConfig{Login: login, Schema: tenant.name("schema", "tenant_"+key)}
+		cfg.Tenants[key] = TenantConfig{
+			Login:  login,
+			Schema: tenant.name("schema", "tenant_"+key),
+			Retire: field(tenant, "retire", NotRetired, "keep or drop", func(r Retirement) bool { return r == RetireKeep || r == RetireDrop }),
+		}
 		tenant.done()
 	}
+	top.done()
 
 	checkNames(p, cfg, connectingUser(ctx))
 	return cfg, p.err()
@@ -139,9 +176,8 @@ func loadDatabase(ctx *pulumi.Context, p *problems) string {
 		p.add("postgresql:database", "nothing", "the name of the existing database that holds the tenants' schemas")
 		return ""
 	}
-	// The provider puts the name into a URL and into SQL without escaping it.
-	if !databasePattern.MatchString(database) || len(database) > maxNameBytes {
-		p.add(path, show(database), "letters, digits, _ and -, at most 63 bytes")
+	if !validDatabase(database) {
+		p.add(path, show(database), wantDatabase)
 	}
 	return database
 }
@@ -154,22 +190,29 @@ func connectingUser(ctx *pulumi.Context) string {
 	return cmp.Or(os.Getenv("PGUSER"), "postgres")
 }
 
-// checkKeys reports keys of this program's namespace that it does not know: a misspelt `roles`
-// would otherwise quietly rename every role back to its default. The SDK looks keys up one by
-// one and cannot list them, so this reads the variable that the SDK itself reads.
-func checkKeys(p *problems, known ...string) error {
-	var set map[string]string
+// loadNamespace reads this program's own config as one object. The SDK looks keys up one by one
+// and cannot list them, and a misspelt `roles` would quietly rename every role back to its
+// default, so the names of the keys come from the variable that the SDK itself reads.
+func loadNamespace(ctx *pulumi.Context, p *problems) (*object, error) {
+	var set map[string]any
 	if env := os.Getenv(pulumi.EnvConfig); env != "" {
 		if err := json.Unmarshal([]byte(env), &set); err != nil {
-			return fmt.Errorf("reading %s: %w", pulumi.EnvConfig, err)
+			return nil, fmt.Errorf("reading %s: %w", pulumi.EnvConfig, err)
 		}
 	}
+	top := &object{fields: map[string]json.RawMessage{}, p: p}
 	for full := range set {
-		if key, ours := strings.CutPrefix(full, namespace+":"); ours && !slices.Contains(known, key) {
-			p.unknown(full, key, known)
+		key, ours := strings.CutPrefix(full, namespace+":")
+		if !ours {
+			continue
 		}
+		if ctx.IsConfigSecret(full) {
+			p.add(key, "a secret", "plain config: it holds no secret, and its names are exported in plain")
+		}
+		value, _ := ctx.GetConfig(full)
+		top.fields[key] = json.RawMessage(value)
 	}
-	return nil
+	return top, p.err() // what is secret is not looked at: an error text could show it
 }
 
 // checkNames reports names that two roles or two schemas share, and a managed role that is the
@@ -212,9 +255,16 @@ const (
 	// to this length, which makes two tenants one.
 	maxNameBytes = 63
 	// maxKeyBytes leaves room for the prefix in tenant_<key>.
-	maxKeyBytes = maxNameBytes - len("tenant_")
-	wantName    = "a-z, 0-9 and _ after a first letter, at most 63 bytes, not pg_… nor a word reserved by SQL"
+	maxKeyBytes  = maxNameBytes - len("tenant_")
+	wantDatabase = "letters, digits, _ and -, at most 63 bytes"
+	wantName     = "a-z, 0-9 and _ after a first letter, at most 63 bytes, not pg_… nor a word reserved by SQL"
 )
+
+// validDatabase reports whether a database may have the name: the provider puts it into a URL
+// and into SQL without escaping it.
+func validDatabase(name string) bool {
+	return databasePattern.MatchString(name) && len(name) <= maxNameBytes
+}
 
 var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -254,33 +304,12 @@ type object struct {
 	p      *problems
 }
 
-// loadObject reads a config key that holds an object; def is its value where it is not set, and
-// "" says that it must be. A secret one is refused: the names in it are exported in plain.
-func loadObject(ctx *pulumi.Context, p *problems, key, def string) *object {
-	full := namespace + ":" + key
-	raw, ok := ctx.GetConfig(full)
-	switch {
-	case ctx.IsConfigSecret(full):
-		p.add(key, "a secret", "plain config: it holds no secret, and its names are exported in plain")
-		raw = "{}"
-	case !ok && def == "":
-		p.add(key, "nothing", "an object, {} for none: a forgotten key must not drop what is there")
-		raw = "{}"
-	case !ok:
-		raw = def
-	case !json.Valid([]byte(raw)):
-		p.add(key, show(raw), "an object")
-		raw = "{}"
-	}
-	return newObject(p, key, json.RawMessage(raw))
-}
-
 // newObject splits an object into its fields. A key given twice is a problem here, where
 // encoding/json would keep the last one and drop the first.
 func newObject(p *problems, path string, raw json.RawMessage) *object {
 	o := &object{path: path, fields: map[string]json.RawMessage{}, p: p}
 	dec := json.NewDecoder(bytes.NewReader(raw))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') || !json.Valid(raw) {
 		p.add(path, show(raw), "an object, {} for the defaults")
 		return o
 	}
@@ -404,6 +433,9 @@ func (p *problems) err() error {
 
 // join appends a key to a config path, quoted where it would not read as one word.
 func join(path, key string) string {
+	if path == "" {
+		return key
+	}
 	if namePattern.MatchString(strings.ToLower(key)) {
 		return path + "." + key
 	}
@@ -414,9 +446,13 @@ func join(path, key string) string {
 // looks like a Latin one), and cut if it is long.
 func show[T string | json.RawMessage](v T) string {
 	text := string(v)
-	if raw, ok := any(v).(json.RawMessage); ok && raw[0] != '"' {
+	raw, isRaw := any(v).(json.RawMessage)
+	switch {
+	case isRaw && json.Valid(raw) && raw[0] != '"':
 		text = strings.Join(strings.Fields(text), " ")
-	} else if !ok || json.Unmarshal(raw, &text) == nil {
+	case isRaw && json.Unmarshal(raw, &text) != nil:
+		text = strconv.QuoteToASCII(string(raw))
+	default:
 		text = strconv.QuoteToASCII(text)
 	}
 	if most := 2 * maxNameBytes; len(text) > most {

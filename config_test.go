@@ -37,15 +37,15 @@ var badConfigs = []struct {
 	},
 	{
 		name: "no JSON", tenants: `{"acme":`,
-		want: []string{`tenants: got "{\"acme\":", want an object`},
+		want: []string{`tenants: got "{\"acme\":", want an object, {} for the defaults`},
 	},
 	{
 		name: "empty", tenants: ``, roles: `{}`, other: map[string]string{"tenant-permissions:tenants": ""},
-		want: []string{`tenants: got "", want an object`},
+		want: []string{`tenants: got "", want an object, {} for the defaults`},
 	},
 	{
 		name: "two objects", tenants: `{} {}`,
-		want: []string{`tenants: got "{} {}", want an object`},
+		want: []string{`tenants: got "{} {}", want an object, {} for the defaults`},
 	},
 	{
 		name: "a tenant that is null", tenants: `{"acme":null}`,
@@ -71,9 +71,9 @@ var badConfigs = []struct {
 			`roles.allTenants.login: got the unknown key "login", want one of name`,
 			`roles.analyst.login: got the unknown key "login", want one of connectionLimit, name, passwordVersion`,
 			`roles.app.superuser: got the unknown key "superuser", want one of bypassRowLevelSecurity, connectionLimit, name, passwordVersion`,
-			`tenants.acme.conectionLimit: got the unknown key "conectionLimit", want one of connectionLimit, passwordVersion, role, schema, suspended: did you mean connectionLimit?`,
-			`tenants.acme.connection_limit: got the unknown key "connection_limit", want one of connectionLimit, passwordVersion, role, schema, suspended: did you mean connectionLimit?`,
-			`tenants.acme.quota: got the unknown key "quota", want one of connectionLimit, passwordVersion, role, schema, suspended`,
+			`tenants.acme.conectionLimit: got the unknown key "conectionLimit", want one of connectionLimit, passwordVersion, retire, role, schema, suspended: did you mean connectionLimit?`,
+			`tenants.acme.connection_limit: got the unknown key "connection_limit", want one of connectionLimit, passwordVersion, retire, role, schema, suspended: did you mean connectionLimit?`,
+			`tenants.acme.quota: got the unknown key "quota", want one of connectionLimit, passwordVersion, retire, role, schema, suspended`,
 		},
 	},
 	{
@@ -89,8 +89,8 @@ var badConfigs = []struct {
 		name: "unknown keys of the program", tenants: `{}`,
 		other: map[string]string{"tenant-permissions:tenant": "{}", "tenant-permissions:region": "eu", "aws:region": "eu"},
 		want: []string{
-			`tenant-permissions:region: got the unknown key "region", want one of roles, tenants`,
-			`tenant-permissions:tenant: got the unknown key "tenant", want one of roles, tenants: did you mean tenants?`,
+			`region: got the unknown key "region", want one of closedDatabases, protectTenants, roles, tenants`,
+			`tenant: got the unknown key "tenant", want one of closedDatabases, protectTenants, roles, tenants: did you mean tenants?`,
 		},
 	},
 	{
@@ -173,6 +173,28 @@ var badConfigs = []struct {
 	{
 		name: "the database", tenants: `{}`, other: map[string]string{"postgresql:database": "a%41?x"},
 		want: []string{`postgresql:database: got "a%41?x", want letters, digits, _ and -, at most 63 bytes`},
+	},
+	{
+		name: "closed databases", tenants: `{}`, other: map[string]string{"tenant-permissions:closedDatabases": `["postgres","platform"]`},
+		want: []string{`closedDatabases: got ["postgres","platform"], want a list of other databases, each once: ` + wantDatabase},
+	},
+	{
+		name: "a closed database twice", tenants: `{}`, other: map[string]string{"tenant-permissions:closedDatabases": `["a","a"]`},
+		want: []string{`closedDatabases: got ["a","a"], want a list of other databases, each once: ` + wantDatabase},
+	},
+	{
+		name: "no list of databases", tenants: `{}`, other: map[string]string{"tenant-permissions:closedDatabases": `postgres`},
+		want: []string{`closedDatabases: got "postgres", want a list of other databases, each once: ` + wantDatabase},
+	},
+	{
+		name: "protection and retirement", tenants: `{"a":{"retire":"now"},"b":{"retire":true},"c":{"retire":""}}`,
+		other: map[string]string{"tenant-permissions:protectTenants": "no"},
+		want: []string{
+			`protectTenants: got "no", want true or false`,
+			`tenants.a.retire: got "now", want keep or drop`,
+			`tenants.b.retire: got true, want keep or drop`,
+			`tenants.c.retire: got "", want keep or drop`,
+		},
 	},
 	{
 		name: "a long value", tenants: `{"a":{"role":"` + strings.Repeat("x", 5000) + `"}}`,

@@ -34,8 +34,11 @@ func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[st
 		passwords[name] = password
 	}
 	for key, tenant := range tenants {
-		roles[key], schemas[key] = tenant.RoleName, tenant.SchemaName
-		passwords[cfg.Tenants[key].Login.Name] = tenant.Password
+		schemas[key] = tenant.SchemaName
+		if cfg.Tenants[key].Retire == NotRetired {
+			roles[key] = tenant.RoleName
+			passwords[cfg.Tenants[key].Login.Name] = tenant.Password
+		}
 	}
 	ctx.Export("app_service_role_name", shared.App)
 	ctx.Export("admin_service_role_name", shared.Admin)

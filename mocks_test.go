@@ -138,6 +138,9 @@ func describe(args pulumi.MockResourceArgs) string {
 	if with := rpc.GetDeletedWith(); with != "" {
 		words = append(words, "deletedWith="+resource.URN(with).Name())
 	}
+	if rpc.GetProtect() {
+		words = append(words, "protected")
+	}
 	if rpc.GetDeleteBeforeReplace() {
 		words = append(words, "deleteBeforeReplace")
 	}

@@ -127,7 +127,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		return nil, err
 	}
 
-	shared.Ready, err = newSharedPrivileges(ctx, cfg.Database, shared, membership)
+	shared.Ready, err = newSharedPrivileges(ctx, cfg, shared, membership)
 	return shared, err
 }
 
@@ -135,22 +135,28 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 // the database, and declares what follows for everything that admin will create. One resource
 // depends on the one before it, since parallel grants on one object fail with `tuple
 // concurrently updated`; the last is returned.
-func newSharedPrivileges(ctx *pulumi.Context, database string, shared *SharedRoles, after pulumi.Resource) (pulumi.Resource, error) {
+func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, after pulumi.Resource) (pulumi.Resource, error) {
 	everyone := pulumi.String("public")
-	for _, grant := range []struct {
-		name, objectType, schema string
-		role                     pulumi.StringInput
-		privileges               []string
-	}{
+	type grant struct {
+		name, database, objectType, schema string
+		role                               pulumi.StringInput
+		privileges                         []string
+	}
+	connect := []string{"CONNECT"}
+	grants := []grant{
 		// An empty list of privileges takes every privilege away.
-		{name: "public-on-database", objectType: "database", role: everyone},
-		{name: "public-on-schema-public", objectType: "schema", schema: "public", role: everyone},
-		{name: "app-on-database", objectType: "database", role: shared.App, privileges: []string{"CONNECT"}},
-		{name: "admin-on-database", objectType: "database", role: shared.Admin, privileges: []string{"CONNECT"}},
-		{name: "all-tenants-on-database", objectType: "database", role: shared.AllTenants, privileges: []string{"CONNECT"}},
-	} {
+		{name: "public-on-database", database: cfg.Database, objectType: "database", role: everyone},
+		{name: "public-on-schema-public", database: cfg.Database, objectType: "schema", schema: "public", role: everyone},
+		{name: "app-on-database", database: cfg.Database, objectType: "database", role: shared.App, privileges: connect},
+		{name: "admin-on-database", database: cfg.Database, objectType: "database", role: shared.Admin, privileges: connect},
+		{name: "all-tenants-on-database", database: cfg.Database, objectType: "database", role: shared.AllTenants, privileges: connect},
+	}
+	for _, database := range cfg.ClosedDatabases {
+		grants = append(grants, grant{name: "public-on-database-" + database, database: database, objectType: "database", role: everyone})
+	}
+	for _, grant := range grants {
 		args := &postgresql.GrantArgs{
-			Database:   pulumi.String(database),
+			Database:   pulumi.String(grant.database),
 			ObjectType: pulumi.String(grant.objectType),
 			Role:       grant.role,
 			Privileges: pulumi.ToStringArray(grant.privileges),
@@ -177,7 +183,7 @@ func newSharedPrivileges(ctx *pulumi.Context, database string, shared *SharedRol
 		{"default-functions", "function", everyone, nil},
 	} {
 		resource, err := postgresql.NewDefaultPrivileges(ctx, defaults.name, &postgresql.DefaultPrivilegesArgs{
-			Database:   pulumi.String(database),
+			Database:   pulumi.String(cfg.Database),
 			Owner:      shared.Admin,
 			ObjectType: pulumi.String(defaults.objectType),
 			Role:       defaults.role,

@@ -13,8 +13,7 @@ import (
 type Tenant struct {
 	pulumi.ResourceState
 
-	RoleName   pulumi.StringOutput `pulumi:"roleName"`
-	SchemaName pulumi.StringOutput `pulumi:"schemaName"`
+	RoleName, SchemaName pulumi.StringOutput
 	// Password is a secret, and not among the component's outputs: the state holds it once.
 	Password pulumi.StringOutput
 }
@@ -23,7 +22,7 @@ type Tenant struct {
 func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[string]*Tenant, error) {
 	tenants := map[string]*Tenant{}
 	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
-		tenant, err := newTenant(ctx, key, cfg.Tenants[key], cfg.Database, shared)
+		tenant, err := newTenant(ctx, key, cfg, shared)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: %w", key, err)
 		}
@@ -32,16 +31,36 @@ func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[strin
 	return tenants, nil
 }
 
-// newTenant registers one tenant. The tenant owns nothing: admin owns the schema and what is in
-// it, so the tenant's code, which may be SQL written by a model, can neither drop nor alter nor
-// grant what it works with.
-func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database string, shared *SharedRoles) (*Tenant, error) {
+// newTenant registers one tenant. A retired one has its role and schema still, but cannot log in
+// and has no privileges in the schema; its role cannot go before the tables it was granted.
+func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (*Tenant, error) {
 	tenant := &Tenant{}
 	if err := ctx.RegisterComponentResource("tenant-permissions:index:Tenant", key, tenant); err != nil {
 		return nil, err
 	}
-	parent := pulumi.Parent(tenant)
+	role, err := tenant.newRole(ctx, key, cfg.Tenants[key], shared)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := tenant.newSchema(ctx, key, cfg, shared, role)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Tenants[key].Retire == NotRetired {
+		if err := tenant.newPrivileges(ctx, key, cfg.Database, shared, schema); err != nil {
+			return nil, err
+		}
+	}
+	return tenant, ctx.RegisterResourceOutputs(tenant, pulumi.Map{
+		"roleName":   tenant.RoleName,
+		"schemaName": tenant.SchemaName,
+	})
+}
 
+// newRole registers the tenant's login role.
+func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg TenantConfig, shared *SharedRoles) (*postgresql.Role, error) {
+	parent := pulumi.Parent(tenant)
+	cfg.Login.Suspended = cfg.Login.Suspended || cfg.Retire != NotRetired
 	login, err := newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
 		Roles:       pulumi.StringArray{shared.AllTenants},
 		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Schema)},
@@ -49,6 +68,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 	if err != nil {
 		return nil, err
 	}
+	tenant.RoleName, tenant.Password = login.Name, login.Password
 
 	// Dropping the role ends its memberships; an explicit REVOKE before that fails on PostgreSQL
 	// 16+ (dependent privileges exist) once admin has granted the tenant's role to somebody.
@@ -57,37 +77,45 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 		GrantRole:       login.Name,
 		WithAdminOption: pulumi.Bool(true),
 	}, parent, pulumi.DeletedWith(login.Role), pulumi.DeleteBeforeReplace(true))
-	if err != nil {
-		return nil, err
-	}
+	return login.Role, err
+}
 
-	// The schema goes before the role, which cannot be dropped while it has privileges in it.
-	// With a table in it the schema does not go at all: tenant data is never dropped from here.
+// newSchema registers the tenant's schema. It goes before the role, which cannot be dropped while
+// it has privileges in it. With data in it, it does not go at all: PostgreSQL refuses, unless the
+// tenant was retired for that.
+func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles, role pulumi.Resource) (*postgresql.Schema, error) {
+	drop := cfg.Tenants[key].Retire == RetireDrop
 	schema, err := postgresql.NewSchema(ctx, key+"-schema", &postgresql.SchemaArgs{
-		Name:        pulumi.String(cfg.Schema),
-		Database:    pulumi.String(database),
+		Name:        pulumi.String(cfg.Tenants[key].Schema),
+		Database:    pulumi.String(cfg.Database),
 		Owner:       shared.Admin,
-		DropCascade: pulumi.Bool(false),
-	}, parent, pulumi.DependsOn([]pulumi.Resource{login.Role}), keepName())
+		DropCascade: pulumi.Bool(drop),
+	}, pulumi.Parent(tenant), pulumi.DependsOn([]pulumi.Resource{role}), keepName(), pulumi.Protect(cfg.ProtectTenants && !drop))
 	if err != nil {
 		return nil, err
 	}
-	schemaName := fixed("tenants."+key+".schema", cfg.Schema, schema.Name)
+	tenant.SchemaName = fixed("tenants."+key+".schema", cfg.Tenants[key].Schema, schema.Name)
+	return schema, nil
+}
 
-	// Privileges in the schema go with it: if the schema is refused to go because of the data in
-	// it, the tenant still has everything and can be put back.
-	withSchema := []pulumi.ResourceOption{parent, pulumi.DeletedWith(schema), pulumi.DeleteBeforeReplace(true)}
+// newPrivileges registers what the tenant may do in its schema. It owns nothing: admin owns the
+// schema and what is in it, so the tenant's code, which may be SQL written by a model, can
+// neither drop nor alter nor grant what it works with.
+func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key, database string, shared *SharedRoles, schema *postgresql.Schema) error {
+	// They go with the schema: if it is refused to go because of the data in it, the tenant still
+	// has everything and can be put back.
+	withSchema := []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.DeletedWith(schema), pulumi.DeleteBeforeReplace(true)}
 	// This is the only Grant on this schema: two would fail with `tuple concurrently updated`.
 	// The app reads it by admin's default privileges.
-	_, err = postgresql.NewGrant(ctx, key+"-usage", &postgresql.GrantArgs{
+	_, err := postgresql.NewGrant(ctx, key+"-usage", &postgresql.GrantArgs{
 		Database:   pulumi.String(database),
-		Schema:     schemaName,
+		Schema:     tenant.SchemaName,
 		ObjectType: pulumi.String("schema"),
-		Role:       login.Name,
+		Role:       tenant.RoleName,
 		Privileges: pulumi.ToStringArray([]string{"USAGE"}),
 	}, withSchema...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, objects := range []struct {
 		kind       string
@@ -98,20 +126,15 @@ func newTenant(ctx *pulumi.Context, key string, cfg TenantConfig, database strin
 	} {
 		_, err = postgresql.NewDefaultPrivileges(ctx, key+"-"+objects.kind+"s", &postgresql.DefaultPrivilegesArgs{
 			Database:   pulumi.String(database),
-			Schema:     schemaName,
+			Schema:     tenant.SchemaName,
 			Owner:      shared.Admin,
 			ObjectType: pulumi.String(objects.kind),
-			Role:       login.Name,
+			Role:       tenant.RoleName,
 			Privileges: pulumi.ToStringArray(objects.privileges),
 		}, withSchema...)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-
-	tenant.RoleName, tenant.SchemaName, tenant.Password = login.Name, schemaName, login.Password
-	return tenant, ctx.RegisterResourceOutputs(tenant, pulumi.Map{
-		"roleName":   login.Name,
-		"schemaName": schemaName,
-	})
+	return nil
 }

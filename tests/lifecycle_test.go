@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 )
 
 // One stack's life: deployed, unchanged, grown, shrunk, rotated, suspended and destroyed.
@@ -50,6 +51,22 @@ func TestLifecycle(t *testing.T) {
 			p.login(t, "tenant_umbrella").mayNot(t, insufficientPrivilege, "SELECT * FROM tenant_acme.docs")
 			p.clean(t)
 		})
+		t.Run("a tenant that disappears stops the preview", func(t *testing.T) {
+			before := p.catalog(t)
+			p.configure(t, threeTenants, object{})
+			for what, run := range map[string]func() error{
+				"preview": func() error { _, err := p.stack.Preview(t.Context()); return err },
+				"up":      func() error { _, err := p.tryUp(t); return err },
+			} {
+				if err := run(); err == nil || !strings.Contains(err.Error(), "umbrella-schema") || !strings.Contains(err.Error(), "protected") {
+					t.Errorf("%s: got error %v", what, err)
+				}
+			}
+			sameFacts(t, before, p.catalog(t))
+			p.settings = map[string]config.Value{"protectTenants": config.NewTypedValue("false", config.TypeBool)}
+			p.configure(t, with(threeTenants, "umbrella", object{}), object{})
+			p.up(t)
+		})
 		t.Run("an empty tenant goes whole", func(t *testing.T) {
 			// Its role has been handed on meanwhile, which PostgreSQL 16+ counts as dependent.
 			admin.may(t, "CREATE ROLE contractor", "GRANT tenant_umbrella TO contractor")
@@ -64,6 +81,7 @@ func TestLifecycle(t *testing.T) {
 			p.clean(t)
 		})
 		t.Run("a tenant with data stays", func(t *testing.T) {
+			// Without protection, PostgreSQL itself refuses.
 			before := p.catalog(t)
 			without := maps.Clone(threeTenants)
 			delete(without, "acme")
@@ -110,6 +128,50 @@ func TestLifecycle(t *testing.T) {
 			}
 			p.login(t, "tenant_globex").may(t, "SELECT 1")
 			p.clean(t)
+		})
+		t.Run("retirement is step by step", func(t *testing.T) {
+			p.settings = nil
+			p.configure(t, with(threeTenants, "hooli", object{}), object{})
+			p.up(t)
+			note()
+			makeTables(t, admin, "tenant_hooli")
+			p.login(t, "tenant_hooli").may(t, "INSERT INTO notes (body) VALUES ('x')")
+
+			password := p.passwords(t)["tenant_hooli"]
+			p.configure(t, with(threeTenants, "hooli", object{"retire": "keep"}), object{})
+			p.up(t)
+			p.clean(t)
+			p.refuseLogin(t, "tenant_hooli", password, loginNotPermitted)
+			if _, told := p.passwords(t)["tenant_hooli"]; told {
+				t.Error("the password is still among the outputs")
+			}
+			reader := p.login(t, "app_service_role")
+			if rows := reader.value(t, "SELECT count(*) FROM tenant_hooli.notes"); rows != "1" {
+				t.Errorf("%s rows are kept, want 1", rows)
+			}
+			if usage := reader.value(t, "SELECT has_schema_privilege('tenant_hooli', 'tenant_hooli', 'USAGE')"); usage != "false" {
+				t.Error("the role still has USAGE on the schema")
+			}
+
+			// Until the data is dropped there is a way back.
+			p.configure(t, with(threeTenants, "hooli", object{}), object{})
+			p.up(t)
+			if p.passwords(t)["tenant_hooli"] != password {
+				t.Error("the password is another one")
+			}
+			p.login(t, "tenant_hooli").may(t, "INSERT INTO notes (body) VALUES ('x')")
+
+			p.configure(t, with(threeTenants, "hooli", object{"retire": "drop"}), object{})
+			p.up(t)
+			reader.may(t, "SELECT * FROM tenant_hooli.notes")
+			p.configure(t, threeTenants, object{})
+			p.up(t)
+			p.clean(t)
+			for _, fact := range p.catalog(t) {
+				if strings.Contains(fact, "hooli") {
+					t.Errorf("left behind: %s", fact)
+				}
+			}
 		})
 		t.Run("a deployed name stays", func(t *testing.T) {
 			before := p.catalog(t)
@@ -168,6 +230,9 @@ func TestLifecycle(t *testing.T) {
 				"DROP TABLE tenant_acme.docs, tenant_acme.notes CASCADE",
 				"DROP SEQUENCE tenant_acme.tickets",
 				"DROP FUNCTION tenant_acme.answer()")
+			p.settings = map[string]config.Value{"protectTenants": config.NewTypedValue("false", config.TypeBool)}
+			p.configure(t, threeTenants, object{"admin": object{"createDatabase": false}})
+			p.up(t)
 			p.destroy(t)
 			left := slices.DeleteFunc(p.catalog(t), func(fact string) bool { return slices.Contains(untouched, fact) })
 			// PUBLIC's rights are not given back: closed is the safe state to leave behind.
@@ -297,4 +362,31 @@ func TestForeignRoleIsNotTakenOver(t *testing.T) {
 	if sqlstate(err) != insufficientPrivilege {
 		t.Errorf("their login: %v %v", theirs, err)
 	}
+}
+
+// A database that is named is closed to logins that would have got in through PUBLIC.
+func TestClosedDatabases(t *testing.T) {
+	modes(t, func(t *testing.T, p *platform) {
+		super := p.superuser(t, "postgres")
+		super.may(t, "CREATE DATABASE other OWNER "+p.user)
+		p.configure(t, threeTenants, object{})
+		p.up(t)
+		connect := func() error {
+			conn, err := pgx.Connect(t.Context(), p.server.DSN("tenant_acme", p.passwords(t)["tenant_acme"], "other"))
+			if err != nil {
+				return err
+			}
+			return conn.Close(t.Context())
+		}
+		if err := connect(); err != nil {
+			t.Fatalf("before it is closed: %v", err)
+		}
+		p.settings = map[string]config.Value{"closedDatabases": config.NewObjectValue(`["other"]`)}
+		p.configure(t, threeTenants, object{})
+		p.up(t)
+		if err := connect(); sqlstate(err) != insufficientPrivilege {
+			t.Errorf("after it is closed: %v", err)
+		}
+		p.clean(t)
+	})
 }

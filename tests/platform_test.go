@@ -87,9 +87,11 @@ type platform struct {
 	server *local.Server
 	// major is the server's major version.
 	major string
-	stack  auto.Stack
+	stack auto.Stack
 	// dir holds the stack's config; state is the file of its state; logs is where the CLI logs.
 	dir, state, logs string
+	// settings are config keys besides tenants and roles.
+	settings map[string]config.Value
 	// printed is everything the CLI said.
 	printed bytes.Buffer
 	// user is whom the provider connects as.
@@ -197,6 +199,9 @@ func (p *platform) configure(t *testing.T, tenants, roles object) {
 		t.Fatal(err)
 	}
 	settings.Config = config.Map{config.MustParseKey("postgresql:database"): config.NewValue(database)}
+	for key, value := range p.settings {
+		settings.Config[config.MustMakeKey("tenant-permissions", key)] = value
+	}
 	for key, value := range map[string]object{"tenants": tenants, "roles": roles} {
 		encoded, err := json.Marshal(value)
 		if err != nil {

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+)
+
+// Each step of a retirement takes away what it says and no more.
+func TestRetirement(t *testing.T) {
+	retired := []string{"acme", "acme-grant-role", "acme-password", "acme-role", "acme-schema"}
+	for _, test := range []struct {
+		tenant, protect      string
+		resources            []string
+		protected, dropsData bool
+	}{
+		{`{}`, "true", []string{"acme", "acme-grant-role", "acme-password", "acme-role", "acme-schema", "acme-sequences", "acme-tables", "acme-usage"}, true, false},
+		{`{"retire":"keep"}`, "true", retired, true, false},
+		{`{"retire":"drop"}`, "true", retired, false, true},
+		{`{"retire":"keep"}`, "false", retired, false, false},
+	} {
+		cfg := stackConfig(`{"acme":`+test.tenant+`,"globex":{}}`, `{}`)
+		cfg["tenant-permissions:protectTenants"] = test.protect
+		m := &mocks{}
+		exports, err := run(t, cfg, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var resources []string
+		for _, args := range m.resources {
+			if strings.HasPrefix(args.Name, "acme") {
+				resources = append(resources, args.Name)
+			}
+		}
+		slices.Sort(resources)
+		if !slices.Equal(resources, test.resources) {
+			t.Errorf("%s: registered %v, want %v", test.tenant, resources, test.resources)
+		}
+		schema := m.named(t, "acme-schema")
+		if protected := schema.RegisterRPC.GetProtect(); protected != test.protected {
+			t.Errorf("%s: protected is %t", test.tenant, protected)
+		}
+		if drops := schema.Inputs["dropCascade"]; drops != resource.NewProperty(test.dropsData) {
+			t.Errorf("%s: dropCascade is %v", test.tenant, drops)
+		}
+		if login := m.named(t, "acme-role").Inputs["login"].BoolValue(); login != (test.tenant == `{}`) {
+			t.Errorf("%s: login is %t", test.tenant, login)
+		}
+		wantRoles := map[string]string{"acme": "tenant_acme", "globex": "tenant_globex"}
+		if test.tenant != `{}` {
+			delete(wantRoles, "acme")
+		}
+		if roles, _ := await(t, exports["tenant_role_names"]); !reflect.DeepEqual(roles, wantRoles) {
+			t.Errorf("%s: tenant_role_names is %v", test.tenant, roles)
+		}
+		if schemas, _ := await(t, exports["tenant_schema_names"]); schemas.(map[string]string)["acme"] != "tenant_acme" {
+			t.Errorf("%s: tenant_schema_names is %v", test.tenant, schemas)
+		}
+		if passwords, _ := await(t, exports["passwords"]); len(passwords.(map[string]string)) != len(wantRoles)+2 {
+			t.Errorf("%s: %d passwords", test.tenant, len(passwords.(map[string]string)))
+		}
+	}
+}
+
+// Databases are closed one after the other, behind those of the stack's own database.
+func TestClosedDatabases(t *testing.T) {
+	cfg := stackConfig(`{}`, `{}`)
+	cfg["tenant-permissions:closedDatabases"] = `["postgres","other"]`
+	m := &mocks{}
+	if _, err := run(t, cfg, m); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"public-on-database-postgres": "Grant public-on-database-postgres database=postgres objectType=database privileges=[] role=public after=all-tenants-on-database",
+		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=public-on-database-postgres",
+	} {
+		if got := describe(m.named(t, name)); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
