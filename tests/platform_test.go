@@ -88,8 +88,9 @@ type platform struct {
 	// major is the server's major version.
 	major string
 	stack auto.Stack
-	// dir holds the stack's config; state is the file of its state; logs is where the CLI logs.
-	dir, state, logs string
+	// dir holds the stack's config, backend its state and history; state is the file of its state,
+	// and logs is where the CLI logs.
+	dir, backend, state, logs string
 	// settings are config keys besides tenants and roles.
 	settings map[string]config.Value
 	// printed is everything the CLI said.
@@ -146,8 +147,8 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 			t.Fatal(err)
 		}
 	}
-	backend := t.TempDir()
-	p.state = filepath.Join(backend, ".pulumi", "stacks", "tenant-permissions", "test.json")
+	p.backend = t.TempDir()
+	p.state = filepath.Join(p.backend, ".pulumi", "stacks", "tenant-permissions", "test.json")
 	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.
 	home, err := pulumiHome()
 	if err != nil {
@@ -160,7 +161,7 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	p.logs = filepath.Join(ownHome, "logs")
 	env := map[string]string{
 		"PULUMI_HOME":              ownHome,
-		"PULUMI_BACKEND_URL":       "file://" + backend,
+		"PULUMI_BACKEND_URL":       "file://" + p.backend,
 		"PULUMI_CONFIG_PASSPHRASE": "for tests",
 		"PULUMI_SKIP_UPDATE_CHECK": "true",
 		"PGHOST":                   server.Host,
