@@ -229,6 +229,70 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
+// Every value of the wrong type, out of range or with a letter that breaks something is one
+// problem, said in one line that names its path, whichever field it is in.
+func TestEveryBadValue(t *testing.T) {
+	noInteger := []string{`null`, `true`, `"5"`, `""`, `[]`, `[5]`, `{}`, `1.5`, `5e-1`, `1e3`, `-2`, `-99999999999999999999`, `2147483648`, `9223372036854775808`}
+	noFlag := []string{`null`, `0`, `1`, `"true"`, `"yes"`, `""`, `[]`, `[true]`, `{}`}
+	noObject := []string{`null`, `true`, `5`, `""`, `"acme"`, `[]`, `[{}]`}
+	noName := []string{`null`, `true`, `7`, `[]`, `["acme"]`, `{}`, `""`, `" "`, `"Acme"`, `"9lives"`, `"_acme"`, `"acme "`, `"a-b"`, `"a.b"`, `"a b"`, `"public"`, `"none"`,
+		`"pg_acme"`, `"select"`, `"current_user"`, `"` + longest + `b"`, `"\u0430cme"`, `"acm\u00e9"`, `"acme\u200b"`, `"\u0000"`, `"\ud800"`, `"a\nb"`}
+	for _, letter := range `'"\%?#=;:,/$@&()<>*+|~^!{}[]` + "`\t" {
+		encoded, err := json.Marshal("a" + string(letter) + "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		noName = append(noName, string(encoded))
+	}
+	noRetirement := []string{`null`, `true`, `1`, `""`, `"Keep"`, `"dropped"`, `[]`, `{}`}
+
+	tried := 0
+	for _, test := range []struct {
+		path, tenants, roles string // with %s for the value
+		bad                  []string
+	}{
+		{"tenants", `%s`, ``, noObject},
+		{"tenants.a", `{"a":%s,"b":{}}`, ``, noObject},
+		{"tenants.a.role", `{"a":{"role":%s}}`, ``, noName},
+		{"tenants.a.schema", `{"a":{"schema":%s}}`, ``, noName},
+		{"tenants.a.connectionLimit", `{"a":{"connectionLimit":%s}}`, ``, noInteger},
+		{"tenants.a.passwordVersion", `{"a":{"passwordVersion":%s}}`, ``, append([]string{`0`, `-1`}, noInteger...)},
+		{"tenants.a.suspended", `{"a":{"suspended":%s}}`, ``, noFlag},
+		{"tenants.a.retire", `{"a":{"retire":%s}}`, ``, noRetirement},
+		{"roles", `{}`, `%s`, noObject},
+		{"roles.app", `{}`, `{"app":%s}`, noObject},
+		{"roles.app.name", `{}`, `{"app":{"name":%s}}`, noName},
+		{"roles.app.bypassRowLevelSecurity", `{}`, `{"app":{"bypassRowLevelSecurity":%s}}`, noFlag},
+		{"roles.admin.loginName", `{}`, `{"admin":{"loginName":%s}}`, noName},
+		{"roles.admin.superuser", `{}`, `{"admin":{"superuser":%s}}`, noFlag},
+		{"roles.admin.connectionLimit", `{}`, `{"admin":{"connectionLimit":%s}}`, noInteger},
+		{"roles.allTenants.name", `{}`, `{"allTenants":{"name":%s}}`, noName},
+		{"roles.analyst", `{}`, `{"analyst":%s}`, noObject},
+		{"roles.analyst.name", `{}`, `{"analyst":{"name":%s}}`, noName},
+	} {
+		for _, value := range test.bad {
+			tried++
+			cfg := stackConfig(strings.Replace(test.tenants, "%s", value, 1), `{}`)
+			if test.roles != "" {
+				cfg["tenant-permissions:roles"] = strings.Replace(test.roles, "%s", value, 1)
+			}
+			m := &mocks{}
+			_, err := run(t, cfg, m)
+			if err == nil {
+				t.Errorf("%s accepts %s", test.path, value)
+				continue
+			}
+			_, list, _ := strings.Cut(err.Error(), "nothing was changed:\n  ")
+			if strings.Count(strings.TrimSpace(list), "\n") != 0 || !strings.HasPrefix(list, test.path+": got ") || len(m.resources) != 0 {
+				t.Errorf("%s with %s: %v, registered %v", test.path, value, err, m.urns())
+			}
+		}
+	}
+	if tried < 300 {
+		t.Errorf("only %d bad values", tried)
+	}
+}
+
 // Names and tenants are exported in plain, so a secret among them would come out. The error must
 // not show it either.
 func TestSecretConfigIsRefused(t *testing.T) {
