@@ -151,7 +151,7 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, a
 		{name: "admin-on-database", database: cfg.Database, objectType: "database", role: shared.Admin, privileges: connect},
 		{name: "all-tenants-on-database", database: cfg.Database, objectType: "database", role: shared.AllTenants, privileges: connect},
 	}
-	for _, database := range cfg.ClosedDatabases {
+	for _, database := range slices.Sorted(slices.Values(cfg.ClosedDatabases)) {
 		grants = append(grants, grant{name: "public-on-database-" + database, database: database, objectType: "database", role: everyone})
 	}
 	for _, grant := range grants {

@@ -65,7 +65,7 @@ func TestRetirement(t *testing.T) {
 	}
 }
 
-// Databases are closed one after the other, behind those of the stack's own database.
+// Databases are closed one after the other, behind the stack's own, in an order of their own.
 func TestClosedDatabases(t *testing.T) {
 	cfg := stackConfig(`{}`, `{}`)
 	cfg["tenant-permissions:closedDatabases"] = `["postgres","other"]`
@@ -74,8 +74,8 @@ func TestClosedDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"public-on-database-postgres": "Grant public-on-database-postgres database=postgres objectType=database privileges=[] role=public after=all-tenants-on-database",
-		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=public-on-database-postgres",
+		"public-on-database-postgres": "Grant public-on-database-postgres database=postgres objectType=database privileges=[] role=public after=public-on-database-other",
+		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=all-tenants-on-database",
 	} {
 		if got := describe(m.named(t, name)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
