@@ -235,8 +235,10 @@ func TestEveryBadValue(t *testing.T) {
 	noInteger := []string{`null`, `true`, `"5"`, `""`, `[]`, `[5]`, `{}`, `1.5`, `5e-1`, `1e3`, `-2`, `-99999999999999999999`, `2147483648`, `9223372036854775808`}
 	noFlag := []string{`null`, `0`, `1`, `"true"`, `"yes"`, `""`, `[]`, `[true]`, `{}`}
 	noObject := []string{`null`, `true`, `5`, `""`, `"acme"`, `[]`, `[{}]`}
-	noName := []string{`null`, `true`, `7`, `[]`, `["acme"]`, `{}`, `""`, `" "`, `"Acme"`, `"9lives"`, `"_acme"`, `"acme "`, `"a-b"`, `"a.b"`, `"a b"`, `"public"`, `"none"`,
-		`"pg_acme"`, `"select"`, `"current_user"`, `"` + longest + `b"`, `"\u0430cme"`, `"acm\u00e9"`, `"acme\u200b"`, `"\u0000"`, `"\ud800"`, `"a\nb"`}
+	noName := []string{
+		`null`, `true`, `7`, `[]`, `["acme"]`, `{}`, `""`, `" "`, `"Acme"`, `"9lives"`, `"_acme"`, `"acme "`, `"a-b"`, `"a.b"`, `"a b"`, `"public"`, `"none"`,
+		`"pg_acme"`, `"select"`, `"current_user"`, `"` + longest + `b"`, `"\u0430cme"`, `"acm\u00e9"`, `"acme\u200b"`, `"\u0000"`, `"\ud800"`, `"a\nb"`,
+	}
 	for _, letter := range `'"\%?#=;:,/$@&()<>*+|~^!{}[]` + "`\t" {
 		encoded, err := json.Marshal("a" + string(letter) + "b")
 		if err != nil {
@@ -353,7 +355,7 @@ func TestSettingsArrive(t *testing.T) {
 		"admin-service-role": `{"bypassRowLevelSecurity":true,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"owner","replication":true,"superuser":true}`,
 		"admin-login-role":   `{"assumeRole":"owner","bypassRowLevelSecurity":false,"connectionLimit":2,"login":true,"name":"owner_login","roles":["owner"]}`,
 		"all-tenants":        `{"login":false,"name":"everyone"}`,
-		"all-tenants-admin":  `{"inherit":false,"login":false,"name":"everyone_admin"}`,
+		"all-tenants-admin":  `{"bypassRowLevelSecurity":false,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"everyone_admin","replication":false,"superuser":false}`,
 		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"]}`,
 		"max-role":           `{"bypassRowLevelSecurity":false,"connectionLimit":2147483647,"login":false,"name":"` + longest + `","roles":["everyone"],"searchPaths":["s"]}`,
 		longKey + "-role":    `{"bypassRowLevelSecurity":false,"connectionLimit":0,"login":true,"name":"tenant_` + longKey + `","roles":["everyone"],"searchPaths":["tenant_` + longKey + `"]}`,

@@ -208,11 +208,13 @@ func TestDeployedSettingsStay(t *testing.T) {
 		"roles.admin.bypassRowLevelSecurity": {
 			"admin-service-role": {"bypassRowLevelSecurity": resource.NewProperty(true)},
 		},
-		"roles.allTenants.name":      {"all-tenants": {"name": resource.NewProperty("old")}},
-		"roles.allTenantsAdmin.name": {"all-tenants-admin": {"name": resource.NewProperty("old")}},
-		"roles.analyst.name":         {"analyst-role": {"name": resource.NewProperty("old")}},
-		"tenants.acme.role":          {"acme-role": {"name": resource.NewProperty("old")}},
-		"tenants.acme.schema":        {"acme-schema": {"name": resource.NewProperty("old")}},
+		"roles.admin.login":               {"admin-service-role": {"login": resource.NewProperty(true)}},
+		"roles.allTenantsAdmin.superuser": {"all-tenants-admin": {"superuser": resource.NewProperty(true)}},
+		"roles.allTenants.name":           {"all-tenants": {"name": resource.NewProperty("old")}},
+		"roles.allTenantsAdmin.name":      {"all-tenants-admin": {"name": resource.NewProperty("old")}},
+		"roles.analyst.name":              {"analyst-role": {"name": resource.NewProperty("old")}},
+		"tenants.acme.role":               {"acme-role": {"name": resource.NewProperty("old")}},
+		"tenants.acme.schema":             {"acme-schema": {"name": resource.NewProperty("old")}},
 	} {
 		_, err := run(t, stackConfig(`{"acme":{}}`, `{"analyst":{}}`), &mocks{deployed: deployed})
 		if err == nil || !strings.Contains(err.Error(), path+": got ") || !strings.Contains(err.Error(), "cannot be changed") {

@@ -32,34 +32,9 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	shared.App = app.Name
 	shared.Passwords[cfg.App.Name] = app.Password
 
-	// Any update of a role in place makes the provider revoke every membership that the role
-	// has. So the roles that receive memberships have nothing that changes (no login, no
-	// password), and what may differ all the same is left alone: memberships made by GrantRole,
-	// which a refresh reads back as `roles`, and attributes changed by hand.
-	neverUpdate := pulumi.IgnoreChanges([]string{
-		"name", "roles", "superuser", "createDatabase", "createRole", "inherit", "replication",
-		"bypassRowLevelSecurity", "connectionLimit", "searchPaths", "assumeRole",
-	})
-	admin, err := postgresql.NewRole(ctx, "admin-service-role", &postgresql.RoleArgs{
-		Name:                   pulumi.String(cfg.Admin.Name),
-		Login:                  pulumi.Bool(false),
-		Superuser:              pulumi.Bool(cfg.Admin.Superuser),
-		CreateDatabase:         pulumi.Bool(cfg.Admin.CreateDatabase),
-		CreateRole:             pulumi.Bool(cfg.Admin.CreateRole),
-		Inherit:                pulumi.Bool(cfg.Admin.Inherit),
-		Replication:            pulumi.Bool(cfg.Admin.Replication),
-		BypassRowLevelSecurity: pulumi.Bool(cfg.Admin.BypassRowLevelSecurity),
-	}, neverUpdate)
-	if err != nil {
+	if shared.Admin, err = newStillRole(ctx, "admin-service-role", "roles.admin", cfg.Admin); err != nil {
 		return nil, err
 	}
-	shared.Admin = withChecks(fixed("roles.admin.name", cfg.Admin.Name, admin.Name),
-		fixed("roles.admin.superuser", cfg.Admin.Superuser, admin.Superuser.Elem()),
-		fixed("roles.admin.createDatabase", cfg.Admin.CreateDatabase, admin.CreateDatabase.Elem()),
-		fixed("roles.admin.createRole", cfg.Admin.CreateRole, admin.CreateRole.Elem()),
-		fixed("roles.admin.inherit", cfg.Admin.Inherit, admin.Inherit.Elem()),
-		fixed("roles.admin.replication", cfg.Admin.Replication, admin.Replication.Elem()),
-		fixed("roles.admin.bypassRowLevelSecurity", cfg.Admin.BypassRowLevelSecurity, admin.BypassRowLevelSecurity.Elem()))
 
 	// The admin logs in as another role, whose password can rotate, and acts as admin: so what
 	// its sessions create is owned by the role that the default privileges name, and a role they
@@ -89,15 +64,10 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	// The role that holds admin option on every tenant is not admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on
 	// PostgreSQL 16+. NOINHERIT spares an admin session the privileges of every tenant.
-	allTenantsAdmin, err := postgresql.NewRole(ctx, "all-tenants-admin", &postgresql.RoleArgs{
-		Name:    pulumi.String(cfg.AllTenantsAdmin),
-		Login:   pulumi.Bool(false),
-		Inherit: pulumi.Bool(false),
-	}, neverUpdate)
+	shared.AllTenantsAdmin, err = newStillRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", AdminConfig{Name: cfg.AllTenantsAdmin})
 	if err != nil {
 		return nil, err
 	}
-	shared.AllTenantsAdmin = fixed("roles.allTenantsAdmin.name", cfg.AllTenantsAdmin, allTenantsAdmin.Name)
 
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
 		reader, err := newLogin(ctx, key, "roles."+key+".name", cfg.Readers[key], postgresql.RoleArgs{
@@ -198,6 +168,38 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, a
 	return after, nil
 }
 
+// newStillRole registers a role that receives memberships and returns its name. Any update in
+// place makes the provider revoke every membership that a role has, and grant back without admin
+// option those it knows. So this role has no login and no password, nothing about it is ever
+// updated, and where config and server differ in an attribute, that is an error.
+func newStillRole(ctx *pulumi.Context, name, path string, cfg AdminConfig) (pulumi.StringOutput, error) {
+	role, err := postgresql.NewRole(ctx, name, &postgresql.RoleArgs{
+		Name:                   pulumi.String(cfg.Name),
+		Login:                  pulumi.Bool(false),
+		Superuser:              pulumi.Bool(cfg.Superuser),
+		CreateDatabase:         pulumi.Bool(cfg.CreateDatabase),
+		CreateRole:             pulumi.Bool(cfg.CreateRole),
+		Inherit:                pulumi.Bool(cfg.Inherit),
+		Replication:            pulumi.Bool(cfg.Replication),
+		BypassRowLevelSecurity: pulumi.Bool(cfg.BypassRowLevelSecurity),
+	}, pulumi.IgnoreChanges([]string{
+		"name", "login", "superuser", "createDatabase", "createRole", "inherit", "replication", "bypassRowLevelSecurity",
+		"connectionLimit", "searchPaths", "assumeRole", "validUntil", "statementTimeout", "idleInTransactionSessionTimeout",
+		"roles", // read back from the server, with what GrantRole has made
+	}))
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	return withChecks(fixed(path+".name", cfg.Name, role.Name),
+		fixed(path+".login", false, role.Login.Elem()),
+		fixed(path+".superuser", cfg.Superuser, role.Superuser.Elem()),
+		fixed(path+".createDatabase", cfg.CreateDatabase, role.CreateDatabase.Elem()),
+		fixed(path+".createRole", cfg.CreateRole, role.CreateRole.Elem()),
+		fixed(path+".inherit", cfg.Inherit, role.Inherit.Elem()),
+		fixed(path+".replication", cfg.Replication, role.Replication.Elem()),
+		fixed(path+".bypassRowLevelSecurity", cfg.BypassRowLevelSecurity, role.BypassRowLevelSecurity.Elem())), nil
+}
+
 // Login is a role that logs in, and its password.
 type Login struct {
 	Role *postgresql.Role
@@ -236,7 +238,7 @@ func keepName() pulumi.ResourceOption { return pulumi.IgnoreChanges([]string{"na
 func fixed[T comparable, O pulumi.Output](path string, config T, deployed O) O {
 	return deployed.ApplyT(func(value T) (T, error) {
 		if value != config {
-			return value, fmt.Errorf("%s: got %v, want %v, which is deployed and cannot be changed", path, config, value)
+			return value, fmt.Errorf("%s: got %v, want %v, which the server has and which cannot be changed from here", path, config, value)
 		}
 		return value, nil
 	}).(O)

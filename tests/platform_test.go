@@ -387,7 +387,7 @@ func sqlstate(err error) string {
 func (p *platform) catalog(t *testing.T) []string {
 	t.Helper()
 	rows, err := p.superuser(t, database).Query(t.Context(), `
-		SELECT format('role %s %s', rolname, concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit))
+		SELECT format('role %s %s', rolname, concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit, rolvaliduntil))
 			FROM pg_roles WHERE rolname !~ '^pg_'
 		UNION ALL SELECT format('setting %s %s', setrole::regrole, setconfig) FROM pg_db_role_setting
 		UNION ALL SELECT format('member %s of %s, admin %s, by %s', member::regrole, roleid::regrole, admin_option, grantor::regrole)

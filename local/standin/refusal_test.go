@@ -123,7 +123,7 @@ func TestRefusedInputs(t *testing.T) {
 		inputs values
 		want   string
 	}{
-		"role property":       {postgresql, roleType, values{"name": "r", "validUntil": "infinity"}, `property "validUntil" is not implemented`},
+		"role property":       {postgresql, roleType, values{"name": "r", "skipDropRole": true}, `property "skipDropRole" is not implemented`},
 		"membership property": {postgresql, membershipType, values{"role": "r", "grantRole": "g", "inherit": true}, `property "inherit" is not implemented`},
 		"schema property":     {postgresql, schemaType, values{"name": "s", "policies": []any{}}, `property "policies" is not implemented`},
 		"grant property":      {postgresql, grantType, with("objects", []string{"t"}), `property "objects" is not implemented`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,16 @@ func (a attribute) sql(role object) string {
 	return a.off
 }
 
+// timeout is a property of a role that is a setting in milliseconds, 0 for none.
+type timeout struct{ property, setting string }
+
+func timeouts() []timeout {
+	return []timeout{
+		{"statementTimeout", "statement_timeout"},
+		{"idleInTransactionSessionTimeout", "idle_in_transaction_session_timeout"},
+	}
+}
+
 // roles manages postgresql.Role. Nothing about a role replaces it, not even its name.
 func roles(s *server) resourceType {
 	properties := map[string]property{
@@ -40,6 +51,10 @@ func roles(s *server) resourceType {
 		"searchPaths":     {kind: list},
 		"assumeRole":      {},
 		"connectionLimit": {kind: number, fallback: -1},
+		"validUntil":      {fallback: "infinity"},
+	}
+	for _, t := range timeouts() {
+		properties[t.property] = property{kind: number}
 	}
 	for _, a := range attributes() {
 		properties[a.property] = property{kind: flag}
@@ -63,9 +78,9 @@ func (s *server) createRole(ctx context.Context, role object) error {
 	case strings.EqualFold(password, "NULL"):
 		options = "PASSWORD NULL "
 	case password != "":
-		options = "ENCRYPTED PASSWORD " + passwordLiteral(password) + " "
+		options = "ENCRYPTED PASSWORD " + literal(password) + " "
 	}
-	options += fmt.Sprintf("VALID UNTIL 'infinity' CONNECTION LIMIT %d", role.number("connectionLimit"))
+	options += fmt.Sprintf("VALID UNTIL %s CONNECTION LIMIT %d", literal(role.text("validUntil")), role.number("connectionLimit"))
 	for _, a := range attributes() {
 		options += " " + a.sql(role)
 	}
@@ -77,6 +92,9 @@ func (s *server) createRole(ctx context.Context, role object) error {
 			return err
 		}
 		if err := setSearchPath(ctx, tx, role); err != nil {
+			return err
+		}
+		if err := setTimeouts(ctx, tx, object{}, role); err != nil {
 			return err
 		}
 		return setAssumedRole(ctx, tx, object{}, role)
@@ -104,7 +122,12 @@ func (s *server) updateRole(ctx context.Context, prior, role object) error {
 		}
 		// A password left out stays what it was, and NULL is here a password of four letters.
 		if password := role.text("password"); password != "" && (renamed || password != prior.text("password")) {
-			if err := alter("password", "PASSWORD "+passwordLiteral(password)); err != nil {
+			if err := alter("password", "PASSWORD "+literal(password)); err != nil {
+				return err
+			}
+		}
+		if until := role.text("validUntil"); until != prior.text("validUntil") {
+			if err := alter("validUntil", "VALID UNTIL "+literal(until)); err != nil {
 				return err
 			}
 		}
@@ -127,6 +150,9 @@ func (s *server) updateRole(ctx context.Context, prior, role object) error {
 			return err
 		}
 		if err := setSearchPath(ctx, tx, role); err != nil {
+			return err
+		}
+		if err := setTimeouts(ctx, tx, prior, role); err != nil {
 			return err
 		}
 		return setAssumedRole(ctx, tx, prior, role)
@@ -161,12 +187,13 @@ func (s *server) readRole(ctx context.Context, state object) (object, error) {
 	err := s.transaction(ctx, "", func(tx pgx.Tx) error {
 		values := make([]bool, len(attributes()))
 		var limit int
+		var until string
 		var memberships, settings []string
 		err := tx.QueryRow(ctx, `SELECT rolsuper, rolcreatedb, rolcreaterole, rolinherit, rolcanlogin, rolbypassrls, rolreplication,
-				rolconnlimit, coalesce(rolconfig, '{}'),
+				rolconnlimit, coalesce(rolvaliduntil::text, 'infinity'), coalesce(rolconfig, '{}'),
 				ARRAY(SELECT DISTINCT pg_get_userbyid(roleid)::text FROM pg_auth_members WHERE member = pg_roles.oid ORDER BY 1)
 			FROM pg_roles WHERE rolname = $1`, name).
-			Scan(&values[0], &values[1], &values[2], &values[3], &values[4], &values[5], &values[6], &limit, &settings, &memberships)
+			Scan(&values[0], &values[1], &values[2], &values[3], &values[4], &values[5], &values[6], &limit, &until, &settings, &memberships)
 		if errors.Is(err, pgx.ErrNoRows) {
 			role = nil
 			return nil
@@ -179,6 +206,14 @@ func (s *server) readRole(ctx context.Context, state object) (object, error) {
 		}
 		role.set("name", name)
 		role.set("connectionLimit", limit)
+		role.set("validUntil", until)
+		for _, t := range timeouts() {
+			milliseconds, err := timeoutIn(settings, t.setting)
+			if err != nil {
+				return fmt.Errorf("reading role %s: %w", name, err)
+			}
+			role.set(t.property, milliseconds)
+		}
 		role.set("roles", memberships)
 		role.set("searchPaths", searchPathIn(settings))
 		role.set("assumeRole", assumedRoleIn(settings))
@@ -220,10 +255,10 @@ func (s *server) readPassword(ctx context.Context, tx pgx.Tx, role object, known
 	return stored, nil
 }
 
-// passwordLiteral doubles backslashes although PostgreSQL takes them as they are: a password with
-// one is set wrongly, by the official plugin too.
-func passwordLiteral(password string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(password) + "'"
+// literal doubles backslashes although PostgreSQL takes them as they are: a password with one is
+// set wrongly, by the official plugin too.
+func literal(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(text) + "'"
 }
 
 func revokeRoles(ctx context.Context, tx pgx.Tx, name string) error {
@@ -279,6 +314,35 @@ func setAssumedRole(ctx context.Context, tx pgx.Tx, prior, role object) error {
 		setting = "SET ROLE TO " + quote(assumed)
 	}
 	return execute(ctx, tx, "setting the role that "+name+" assumes", "ALTER ROLE "+quote(name)+" "+setting)
+}
+
+func setTimeouts(ctx context.Context, tx pgx.Tx, prior, role object) error {
+	for _, t := range timeouts() {
+		milliseconds := role.number(t.property)
+		if milliseconds == prior.number(t.property) {
+			continue
+		}
+		setting := "RESET " + t.setting
+		if milliseconds != 0 {
+			setting = fmt.Sprintf("SET %s TO %d", t.setting, milliseconds)
+		}
+		name := role.text("name")
+		if err := execute(ctx, tx, "setting "+t.setting+" of role "+name, "ALTER ROLE "+quote(name)+" "+setting); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timeoutIn takes a number only: one that was set by hand with a unit fails every read, as it does
+// with the official plugin.
+func timeoutIn(settings []string, name string) (int, error) {
+	for _, setting := range settings {
+		if value, ok := strings.CutPrefix(setting, name+"="); ok {
+			return strconv.Atoi(value)
+		}
+	}
+	return 0, nil
 }
 
 func searchPathIn(settings []string) []string {
