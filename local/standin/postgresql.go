@@ -162,7 +162,8 @@ func (s *server) transaction(ctx context.Context, database string, do func(tx pg
 		return fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return pgx.BeginFunc(ctx, conn, do)
+	// The driver of the official plugin says READ WRITE, and so overrides a default of the server.
+	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadWrite}, do)
 }
 
 // execute runs one statement. The driver's errors hold no SQL, and must not, for some of it
