@@ -221,7 +221,7 @@ func newLogin(ctx *pulumi.Context, name, path string, login LoginConfig, args po
 	args.ConnectionLimit = pulumi.Int(login.ConnectionLimit)
 	args.BypassRowLevelSecurity = pulumi.Bool(login.BypassRowLevelSecurity)
 	args.Login = pulumi.Bool(!login.Suspended)
-	role, err := postgresql.NewRole(ctx, name+"-role", &args, append(opts, keepName())...)
+	role, err := postgresql.NewRole(ctx, name+"-role", &args, append(slices.Clone(opts), keepName())...)
 	if err != nil {
 		return nil, err
 	}
