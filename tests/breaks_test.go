@@ -20,7 +20,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 
 	"tenant-permissions/local"
 )
@@ -59,7 +58,7 @@ func manyTenants(n, passwordVersion int) object {
 // that are killed.
 func killedRuns(t *testing.T, p *platform, want []string) {
 	random := rand.New(rand.NewPCG(1, 2))
-	p.settings = map[string]config.Value{"protectTenants": config.NewTypedValue("false", config.TypeBool)}
+	p.settings = unprotected()
 	p.configure(t, manyTenants(20, 1), object{})
 	for range 5 {
 		p.killUp(t, "created", 5+random.IntN(30))

@@ -34,7 +34,6 @@ const (
 	privilegeNotRevoked   = "01006" // a warning: REVOKE without the right to revoke changes nothing
 	invalidPassword       = "28P01"
 	loginNotPermitted     = "28000"
-	dependentObjects      = "2BP01"
 )
 
 const database = "ai_platform"
@@ -88,9 +87,8 @@ type platform struct {
 	// major is the server's major version.
 	major string
 	stack auto.Stack
-	// dir holds the stack's config, backend its state and history; state is the file of its state,
-	// and logs is where the CLI logs.
-	dir, backend, state, logs string
+	// dir holds the stack's config, backend its state and history; logs is where the CLI logs.
+	dir, backend, logs string
 	// settings are config keys besides tenants and roles.
 	settings map[string]config.Value
 	// printed is everything the CLI said.
@@ -148,7 +146,6 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 		}
 	}
 	p.backend = t.TempDir()
-	p.state = filepath.Join(p.backend, ".pulumi", "stacks", "tenant-permissions", "test.json")
 	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.
 	home, err := pulumiHome()
 	if err != nil {
@@ -213,6 +210,11 @@ func (p *platform) configure(t *testing.T, tenants, roles object) {
 	if err := workspace.SaveStackSettings(ctx, p.stack.Name(), settings); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// unprotected is the setting by which tenants may disappear.
+func unprotected() map[string]config.Value {
+	return map[string]config.Value{"protectTenants": config.NewTypedValue("false", config.TypeBool)}
 }
 
 // up deploys and returns how many resources were created, updated, replaced, deleted and left
@@ -413,14 +415,16 @@ func (p *platform) catalog(t *testing.T) []string {
 // sameFacts fails for every fact that is in one catalog only.
 func sameFacts(t *testing.T, want, got []string) {
 	t.Helper()
-	for _, fact := range want {
-		if !slices.Contains(got, fact) {
-			t.Errorf("no longer: %s", fact)
-		}
-	}
-	for _, fact := range got {
-		if !slices.Contains(want, fact) {
-			t.Errorf("new: %s", fact)
+	noneOnlyIn(t, "no longer", want, got)
+	noneOnlyIn(t, "new", got, want)
+}
+
+// noneOnlyIn fails for every fact of the first catalog that the second does not have.
+func noneOnlyIn(t *testing.T, problem string, first, second []string) {
+	t.Helper()
+	for _, fact := range first {
+		if !slices.Contains(second, fact) {
+			t.Errorf("%s: %s", problem, fact)
 		}
 	}
 }
