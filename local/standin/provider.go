@@ -34,6 +34,9 @@ type resourceType struct {
 	deleteBeforeReplace bool
 
 	id func(state object) string
+	// parse makes of an ID what read needs to find an object. It is nil for what cannot be imported:
+	// the official plugins find nothing by the ID either, except for a random password.
+	parse func(id string) (object, error)
 	// create makes what is planned; it may add outputs to it.
 	create func(ctx context.Context, planned object) error
 	// read returns the state as it is found, nil if there is nothing. It also ends every create
@@ -131,11 +134,24 @@ func (p *provider) Diff(_ context.Context, req *pulumirpc.DiffRequest) (*pulumir
 		DetailedDiff:    map[string]*pulumirpc.PropertyDiff{},
 		HasDetailedDiff: true,
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.properties)) {
-		property := t.properties[name]
-		if property.output || property.equal(prior[name], planned[name]) {
-			continue
+	var differing, settled []string
+	for name, property := range t.properties {
+		old, had := prior[name]
+		switch {
+		case property.output:
+		case !property.equal(old, planned[name]):
+			differing = append(differing, name)
+		case had && old.IsNull() && planned[name].IsBool():
+			settled = append(settled, name)
 		}
+	}
+	// False for a flag that an import left open is no change of its own, but is named beside one.
+	if len(differing) > 0 {
+		differing = append(differing, settled...)
+	}
+	slices.Sort(differing)
+	for _, name := range differing {
+		property := t.properties[name]
 		diff.Changes = pulumirpc.DiffResponse_DIFF_SOME
 		diff.Diffs = append(diff.Diffs, name)
 		kind := pulumirpc.PropertyDiff_UPDATE
@@ -197,44 +213,31 @@ func (p *provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*e
 	if err != nil {
 		return nil, err
 	}
-	state, err := unmarshal(req.GetProperties())
+	state, err := unmarshalState(req.GetProperties())
 	if err != nil {
 		return nil, fmt.Errorf("reading the state: %w", err)
 	}
 	return &emptypb.Empty{}, t.delete(ctx, state)
 }
 
-// Read refreshes a resource: the outputs become what the server has, and so do those inputs that
-// the program had given, and only those. An object that is gone leaves the state.
+// Read refreshes a resource, or imports it if the engine knows nothing but its ID. An object that is
+// gone leaves the state; one that was never there is the engine's to complain about.
 func (p *provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
 	t, err := p.typeOf(req.GetUrn())
 	if err != nil {
 		return nil, err
 	}
+	var found, inputs object
 	if len(req.GetProperties().GetFields()) == 0 {
-		return nil, fmt.Errorf("import of %q is not implemented by the offline stand-in", req.GetId())
+		found, inputs, err = t.find(ctx, req.GetId())
+	} else {
+		found, inputs, err = t.refresh(ctx, req.GetProperties(), req.GetInputs())
 	}
-	state, err := unmarshal(req.GetProperties())
-	if err != nil {
-		return nil, fmt.Errorf("reading the state: %w", err)
-	}
-	inputs, err := unmarshal(req.GetInputs())
-	if err != nil {
-		return nil, fmt.Errorf("reading the inputs: %w", err)
-	}
-	found, err := t.read(ctx, state)
 	if err != nil {
 		return nil, err
 	}
 	if found == nil {
 		return &pulumirpc.ReadResponse{}, nil
-	}
-	for name := range inputs {
-		if value, ok := found[name]; ok {
-			inputs[name] = value
-		} else {
-			delete(inputs, name)
-		}
 	}
 	response := &pulumirpc.ReadResponse{Id: t.id(found)}
 	if response.Properties, err = marshal(found, t.properties); err != nil {
@@ -244,6 +247,60 @@ func (p *provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulum
 		return nil, fmt.Errorf("returning the inputs: %w", err)
 	}
 	return response, nil
+}
+
+// refresh makes the outputs what the server has, and so those inputs that the program had given,
+// and only those.
+func (t resourceType) refresh(ctx context.Context, olds, oldInputs *structpb.Struct) (found, inputs object, err error) {
+	state, err := unmarshalState(olds)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the state: %w", err)
+	}
+	if inputs, err = unmarshalState(oldInputs); err != nil {
+		return nil, nil, fmt.Errorf("reading the inputs: %w", err)
+	}
+	if found, err = t.read(ctx, state); err != nil {
+		return nil, nil, err
+	}
+	for name := range inputs {
+		if value, ok := found[name]; ok {
+			inputs[name] = value
+		} else {
+			delete(inputs, name)
+		}
+	}
+	return found, inputs, nil
+}
+
+// find makes an imported object's state and the inputs a program needs for it: what is not the
+// default. Null is what the server does not tell: a password, and options that are the program's
+// alone. The next run compares its plan with that, sets the one and records the others.
+func (t resourceType) find(ctx context.Context, id string) (found, inputs object, err error) {
+	if t.parse == nil {
+		return nil, nil, fmt.Errorf("import of %q is not implemented by the offline stand-in", id)
+	}
+	state, err := t.parse(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, err = t.read(ctx, state); err != nil || found == nil {
+		return nil, nil, err
+	}
+	inputs = object{}
+	for name, property := range t.properties {
+		value, known := found[name]
+		if !known {
+			found[name] = value
+		}
+		unneeded := empty(value)
+		if property.fallback != nil {
+			unneeded = value.DeepEquals(resource.NewPropertyValue(property.fallback))
+		}
+		if property.required || !unneeded {
+			inputs[name] = value
+		}
+	}
+	return found, inputs, nil
 }
 
 func (p *provider) typeOf(urn string) (resourceType, error) {
@@ -259,7 +316,7 @@ func (p *provider) typeOf(urn string) (resourceType, error) {
 // the program leaves out takes its default; what it ignores, and a computed property it leaves
 // out, keeps what the state has.
 func (t resourceType) change(olds, news *structpb.Struct, ignored []string) (prior, planned object, err error) {
-	if prior, err = unmarshal(olds); err != nil {
+	if prior, err = unmarshalState(olds); err != nil {
 		return nil, nil, fmt.Errorf("reading the state: %w", err)
 	}
 	inputs, err := unmarshal(news)
@@ -349,7 +406,16 @@ func refusals(inputs object, properties map[string]property) []*pulumirpc.CheckF
 }
 
 func unmarshal(properties *structpb.Struct) (object, error) {
-	values, err := plugin.UnmarshalProperties(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
+	return decodeObject(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
+}
+
+// unmarshalState keeps nulls: an import leaves them for what the server does not tell.
+func unmarshalState(properties *structpb.Struct) (object, error) {
+	return decodeObject(properties, plugin.MarshalOptions{KeepUnknowns: true})
+}
+
+func decodeObject(properties *structpb.Struct, options plugin.MarshalOptions) (object, error) {
+	values, err := plugin.UnmarshalProperties(properties, options)
 	if err != nil {
 		return nil, err
 	}

@@ -63,10 +63,15 @@ func roles(s *server) resourceType {
 	return resourceType{
 		properties: properties,
 		id:         func(role object) string { return role.text("name") },
-		create:     s.createRole,
-		read:       s.readRole,
-		update:     s.updateRole,
-		delete:     s.deleteRole,
+		parse: func(id string) (object, error) {
+			role := object{}
+			role.set("name", id)
+			return role, nil
+		},
+		create: s.createRole,
+		read:   s.readRole,
+		update: s.updateRole,
+		delete: s.deleteRole,
 	}
 }
 

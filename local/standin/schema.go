@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -17,18 +18,31 @@ func schemas(s *server) resourceType {
 			"name":        {required: true},
 			"database":    {computed: true, replaces: true},
 			"owner":       {computed: true},
-			"dropCascade": {kind: flag},
+			"dropCascade": {kind: flag, fallback: false},
 			"ifNotExists": {kind: flag, fallback: true},
 		},
 		// The bridge asks for this where a replacement would have the name of the old resource.
 		deleteBeforeReplace: true,
 
 		id:     func(schema object) string { return schema.text("database") + "." + schema.text("name") },
+		parse:  parseSchema,
 		create: s.createSchema,
 		read:   s.readSchema,
 		update: s.updateSchema,
 		delete: s.deleteSchema,
 	}
+}
+
+// parseSchema refuses names with a dot: such a schema cannot be imported.
+func parseSchema(id string) (object, error) {
+	parts := strings.Split(id, ".")
+	if len(parts) != 2 {
+		return nil, fmt.Errorf("schema ID %s has not the expected format 'database.schema': %v", id, parts)
+	}
+	schema := object{}
+	schema.set("database", parts[0])
+	schema.set("name", parts[1])
+	return schema, nil
 }
 
 // createSchema adopts a schema that is there already and takes its ownership, without a word and
@@ -69,9 +83,19 @@ func (s *server) createSchema(ctx context.Context, schema object) error {
 	})
 }
 
+// readSchema takes a schema for gone if its database is.
 func (s *server) readSchema(ctx context.Context, state object) (object, error) {
+	database := false
+	err := s.transaction(ctx, "", func(tx pgx.Tx) (err error) {
+		database, err = ask(ctx, tx, "looking for database "+state.text("database"),
+			"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", state.text("database"))
+		return err
+	})
+	if err != nil || !database {
+		return nil, err
+	}
 	schema := maps.Clone(state)
-	err := s.transaction(ctx, state.text("database"), func(tx pgx.Tx) error {
+	err = s.transaction(ctx, state.text("database"), func(tx pgx.Tx) error {
 		var owner string
 		err := tx.QueryRow(ctx, "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = $1", state.text("name")).Scan(&owner)
 		if errors.Is(err, pgx.ErrNoRows) {
