@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -20,8 +16,11 @@ import (
 // Config is a stack's whole configuration, defaulted and valid: what loadConfig returns without
 // an error can be turned into resources.
 type Config struct {
-	// Database holds the tenants' schemas. It exists already; the provider connects to it.
-	Database string
+	// Database holds the tenants' schemas. It exists already; the provider connects to it as User.
+	Database, User string
+	// Platform is the stack that has the shared roles, if this one is a cell, which has tenants
+	// only; empty if it is not.
+	Platform string
 	// ClosedDatabases are other databases of the server that are closed to PUBLIC.
 	ClosedDatabases []string
 	// ProtectTenants keeps a tenant's schema from being dropped because its key has gone.
@@ -51,6 +50,21 @@ type LoginConfig struct {
 	BypassRowLevelSecurity bool
 	// Suspended takes the LOGIN attribute away; role, password and data stay.
 	Suspended bool
+	// Pair are two logins, <name>_a and <name>_b, that act as this role and have nothing of their
+	// own: the password of one can change while the other is in use. Empty for none.
+	Pair []LoginConfig
+	// Active is the name of the login to use: this one, or one of the pair.
+	Active string
+}
+
+// suspended is the login and its pair without LOGIN.
+func (l LoginConfig) suspended() LoginConfig {
+	l.Suspended = true
+	l.Pair = slices.Clone(l.Pair)
+	for i := range l.Pair {
+		l.Pair[i].Suspended = true
+	}
+	return l
 }
 
 // AdminConfig describes the administrator: the role that owns and never logs in, with its
@@ -68,6 +82,8 @@ type TenantConfig struct {
 	Login LoginConfig
 	// Schema is the name of the tenant's schema in PostgreSQL.
 	Schema string
+	// Adopt extends the privileges to what was in the schema before it was this program's.
+	Adopt bool
 	// Retire says how far the tenant is on its way out.
 	Retire Retirement
 }
@@ -88,16 +104,43 @@ const (
 // namespace is the prefix of this program's own config keys.
 const namespace = "tenant-permissions"
 
-// loadConfig reads the stack's config. It registers nothing. Its error lists every problem
+// settings are a stack's config as the CLI keeps it, by full key; `pulumi config --json` has the
+// same shape.
+type settings map[string]setting
+
+type setting struct {
+	Value  string
+	Secret bool
+}
+
+// readSettings takes the config from the environment, where the CLI puts it. The SDK looks keys up
+// one by one and cannot list them, and a misspelt `roles` would quietly rename every role back to
+// its default.
+func readSettings() (settings, error) {
+	values, secrets, s := map[string]string{}, []string{}, settings{}
+	for name, into := range map[string]any{pulumi.EnvConfig: &values, pulumi.EnvConfigSecretKeys: &secrets} {
+		if err := json.Unmarshal([]byte(cmp.Or(os.Getenv(name), "null")), into); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+	}
+	for key, value := range values {
+		s[key] = setting{value, slices.Contains(secrets, key)}
+	}
+	return s, nil
+}
+
+// loadConfig makes a Config of the settings. It registers nothing. Its error lists every problem
 // found, one a line: the config path, the value there, and what would be accepted.
-func loadConfig(ctx *pulumi.Context) (Config, error) {
+func loadConfig(s settings) (Config, error) {
 	p := &problems{}
-	top, err := loadNamespace(ctx, p)
-	if err != nil {
-		return Config{}, err
+	top := loadNamespace(s, p)
+	if err := p.err(); err != nil {
+		return Config{}, err // what is secret is not looked at: an error text could show it
 	}
 	cfg := Config{
-		Database:       loadDatabase(ctx, p),
+		Database:       loadDatabase(s, p),
+		User:           connectingUser(s),
+		Platform:       loadPlatform(top),
 		ProtectTenants: top.bool("protectTenants", true),
 		Readers:        map[string]LoginConfig{},
 		Tenants:        map[string]TenantConfig{},
@@ -148,26 +191,21 @@ func loadConfig(ctx *pulumi.Context) (Config, error) {
 	wantKey := fmt.Sprintf("a-z, 0-9 and _ after a first letter, at most %d bytes", maxKeyBytes)
 	for _, key := range tenants.otherKeys(wantKey, validKey) {
 		tenant := tenants.object(key)
-		login := tenant.login("role", "tenant_"+key)
-		login.Suspended = tenant.bool("suspended", false)
-		cfg.Tenants[key] = TenantConfig{
-			Login:  login,
-			Schema: tenant.name("schema", "tenant_"+key),
-			Retire: field(tenant, "retire", NotRetired, "keep or drop", func(r Retirement) bool { return r == RetireKeep || r == RetireDrop }),
-		}
+		cfg.Tenants[key] = tenant.tenant(key)
 		tenant.done()
 	}
 	top.done()
 
-	checkNames(p, cfg, connectingUser(ctx))
+	checkNames(p, cfg)
 	return cfg, p.err()
 }
 
 // loadDatabase reads the provider's own database key. There is no second one: PostgreSQL drops
 // a role only where the provider is connected, so the two must never differ.
-func loadDatabase(ctx *pulumi.Context, p *problems) string {
+func loadDatabase(s settings, p *problems) string {
 	path := "postgresql:database"
-	database, ok := ctx.GetConfig(path)
+	set, ok := s[path]
+	database := set.Value
 	if !ok {
 		database, ok = os.LookupEnv("PGDATABASE")
 		path = "PGDATABASE"
@@ -182,64 +220,79 @@ func loadDatabase(ctx *pulumi.Context, p *problems) string {
 	return database
 }
 
+// loadPlatform takes the name of the stack that this one is a cell of, "" if it is none. It is a
+// plain word and not JSON.
+func loadPlatform(top *object) string {
+	platform := string(top.fields["platform"])
+	top.known = append(top.known, "platform")
+	delete(top.fields, "platform")
+	if platform == "" {
+		return ""
+	}
+	if !platformPattern.MatchString(platform) {
+		top.p.add("platform", show(platform), "<organization>/<project>/<stack>")
+	}
+	for key, unset := range map[string]string{"closedDatabases": "[]", "roles": "{}"} {
+		if value, set := top.fields[key]; set && string(value) != unset { // the default in Pulumi.yaml
+			top.p.add(key, show(value), "nothing, since it belongs into the config of the platform")
+			delete(top.fields, key)
+		}
+	}
+	return platform
+}
+
 // connectingUser is the user the provider connects as, found the way the provider finds it.
-func connectingUser(ctx *pulumi.Context) string {
-	if user, ok := ctx.GetConfig("postgresql:username"); ok {
-		return user
+func connectingUser(s settings) string {
+	if user, ok := s["postgresql:username"]; ok {
+		return user.Value
 	}
 	return cmp.Or(os.Getenv("PGUSER"), "postgres")
 }
 
-// loadNamespace reads this program's own config as one object. The SDK looks keys up one by one
-// and cannot list them, and a misspelt `roles` would quietly rename every role back to its
-// default, so the names of the keys come from the variable that the SDK itself reads.
-func loadNamespace(ctx *pulumi.Context, p *problems) (*object, error) {
-	var set map[string]any
-	if env := os.Getenv(pulumi.EnvConfig); env != "" {
-		if err := json.Unmarshal([]byte(env), &set); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", pulumi.EnvConfig, err)
-		}
-	}
+// loadNamespace takes this program's own keys as one object.
+func loadNamespace(s settings, p *problems) *object {
 	top := &object{fields: map[string]json.RawMessage{}, p: p}
-	for full := range set {
+	for full, set := range s {
 		key, ours := strings.CutPrefix(full, namespace+":")
 		if !ours {
 			continue
 		}
-		if ctx.IsConfigSecret(full) {
+		if set.Secret {
 			p.add(key, "a secret", "plain config: it holds no secret, and its names are exported in plain")
 		}
-		value, _ := ctx.GetConfig(full)
-		top.fields[key] = json.RawMessage(value)
+		top.fields[key] = json.RawMessage(set.Value)
 	}
-	return top, p.err() // what is secret is not looked at: an error text could show it
+	return top
 }
 
-// checkNames reports names that two roles or two schemas share, and a managed role that is the
-// provider's own user. PostgreSQL has one name space of roles for the whole server, and the
-// provider takes over an existing schema without a word, so neither may wait for the server.
-func checkNames(p *problems, cfg Config, user string) {
-	roles, schemas := claims{}, claims{}
-	roles.add(p, "roles.app.name", cfg.App.Name)
-	roles.add(p, "roles.admin.name", cfg.Admin.Name)
-	roles.add(p, "roles.admin.loginName", cfg.Admin.Login.Name)
-	roles.add(p, "roles.allTenants.name", cfg.AllTenants)
-	roles.add(p, "roles.allTenantsAdmin.name", cfg.AllTenantsAdmin)
-	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
-		roles.add(p, join("roles", key)+".name", cfg.Readers[key].Name)
-	}
-	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
-		roles.add(p, join("tenants", key)+".role", cfg.Tenants[key].Login.Name)
-		schemas.add(p, join("tenants", key)+".schema", cfg.Tenants[key].Schema)
-	}
-	if path, ok := roles[user]; ok {
+// checkNames reports names that two roles share, and a managed role that is the provider's own
+// user. PostgreSQL has one name space of roles for the whole server.
+func checkNames(p *problems, cfg Config) {
+	if path, ok := claimsOf(p, cfg)[cfg.User]; ok {
 		// PostgreSQL refuses admin option from a role to its own grantor, and the provider would
 		// change the role it is logged in as.
-		p.add(path, show(user), "another role than the one the provider connects as")
+		p.add(path, show(cfg.User), "another role than the one the provider connects as")
 	}
 }
 
-// claims are the names taken so far, with the path that took each.
+// claimsOf are the names that a stack takes.
+func claimsOf(p *problems, cfg Config) claims {
+	roles := claims{}
+	if cfg.Platform == "" {
+		roles.addLogin(p, "roles.app", "name", cfg.App)
+		roles.add(p, "roles.admin.name", cfg.Admin.Name)
+		roles.addLogin(p, "roles.admin", "loginName", cfg.Admin.Login)
+		roles.add(p, "roles.allTenants.name", cfg.AllTenants)
+		roles.add(p, "roles.allTenantsAdmin.name", cfg.AllTenantsAdmin)
+	}
+	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
+		roles.addLogin(p, join("roles", key), "name", cfg.Readers[key])
+	}
+	roles.addTenants(p, cfg)
+	return roles
+}
+
+// claims are the names of roles taken so far, with the path that took each.
 type claims map[string]string
 
 func (c claims) add(p *problems, path, name string) {
@@ -250,12 +303,32 @@ func (c claims) add(p *problems, path, name string) {
 	c[name] = path
 }
 
+func (c claims) addLogin(p *problems, path, nameKey string, login LoginConfig) {
+	c.add(p, path+"."+nameKey, login.Name)
+	for i, half := range login.Pair {
+		c.add(p, path+".logins."+pairLetters[i:i+1], half.Name)
+	}
+}
+
+// addTenants claims the tenants' roles, and for each schema a role of its name: newSchema says why.
+func (c claims) addTenants(p *problems, cfg Config) {
+	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
+		tenant, path := cfg.Tenants[key], join("tenants", key)
+		c.addLogin(p, path, "role", tenant.Login)
+		if tenant.Schema != tenant.Login.Name {
+			c.add(p, path+".schema", tenant.Schema)
+		}
+	}
+}
+
 const (
 	// maxNameBytes is PostgreSQL's limit for identifiers (NAMEDATALEN - 1). It cuts longer names
 	// to this length, which makes two tenants one.
 	maxNameBytes = 63
 	// maxKeyBytes leaves room for the prefix in tenant_<key>.
-	maxKeyBytes  = maxNameBytes - len("tenant_")
+	maxKeyBytes = maxNameBytes - len("tenant_")
+	// pairLetters end the names of a role's two logins.
+	pairLetters  = "ab"
 	wantDatabase = "letters, digits, _ and -, at most 63 bytes"
 	wantName     = "a-z, 0-9 and _ after a first letter, at most 63 bytes, not pg_… nor a word reserved by SQL"
 )
@@ -268,6 +341,7 @@ func validDatabase(name string) bool {
 
 var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	platformPattern = regexp.MustCompile(`^[\w.-]+/[\w.-]+/[\w.-]+$`)
 	databasePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 
 	// reservedNames are the names PostgreSQL gives a meaning of its own, and its reserved key
@@ -295,64 +369,6 @@ func validName(name string) bool {
 // validKey reports whether a tenant may have the key.
 func validKey(key string) bool { return namePattern.MatchString(key) && len(key) <= maxKeyBytes }
 
-// object is one JSON object of the config. Each getter takes a field out and notes a problem if
-// its value is not acceptable; what is left when done is called is a key nobody knows.
-type object struct {
-	path   string
-	fields map[string]json.RawMessage
-	known  []string
-	p      *problems
-}
-
-// newObject splits an object into its fields. A key given twice is a problem here, where
-// encoding/json would keep the last one and drop the first.
-func newObject(p *problems, path string, raw json.RawMessage) *object {
-	o := &object{path: path, fields: map[string]json.RawMessage{}, p: p}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if start, err := dec.Token(); err != nil || start != json.Delim('{') || !json.Valid(raw) {
-		p.add(path, show(raw), "an object, {} for the defaults")
-		return o
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		var value json.RawMessage
-		if err = errors.Join(err, dec.Decode(&value)); err != nil {
-			p.add(path, err.Error(), "an object")
-			return o
-		}
-		name := key.(string) // encoding/json allows nothing else as a key
-		if _, twice := o.fields[name]; twice {
-			p.add(join(path, name), "the key twice", "it once")
-		}
-		o.fields[name] = value
-	}
-	return o
-}
-
-// field takes a field of type T, or def if it is not set. null is no value of any type.
-func field[T any](o *object, key string, def T, want string, valid func(T) bool) T {
-	o.known = append(o.known, key)
-	raw, ok := o.fields[key]
-	delete(o.fields, key)
-	if !ok {
-		return def
-	}
-	var v *T
-	if err := json.Unmarshal(raw, &v); err != nil || v == nil || !valid(*v) {
-		o.p.add(join(o.path, key), show(raw), want)
-		return def
-	}
-	return *v
-}
-
-func (o *object) bool(key string, def bool) bool {
-	return field(o, key, def, "true or false", func(bool) bool { return true })
-}
-
-func (o *object) int(key string, def, least int, want string) int {
-	return field(o, key, def, want, func(n int) bool { return n >= least && n <= math.MaxInt32 })
-}
-
 // name takes a role or schema name.
 func (o *object) name(key, def string) string {
 	return field(o, key, def, wantName, validName)
@@ -360,11 +376,53 @@ func (o *object) name(key, def string) string {
 
 // login takes the fields that every login has.
 func (o *object) login(nameKey, def string) LoginConfig {
-	return LoginConfig{
+	_, own := o.fields["passwordVersion"]
+	_, pair := o.fields["logins"]
+	login := LoginConfig{
 		Name:            o.name(nameKey, def),
 		ConnectionLimit: o.int("connectionLimit", -1, -1, "a whole number of sessions, -1 for no limit"),
-		PasswordVersion: o.int("passwordVersion", 1, 1, "a whole number from 1"),
+		PasswordVersion: o.passwordVersion(),
 	}
+	login.Active = login.Name
+	logins := o.object("logins")
+	if !pair {
+		return login
+	}
+	login.Suspended = !own // a version of its own keeps it a login while its users move to the pair
+	login.Active += "_" + field(logins, "active", "a", "a or b, the login that the outputs name",
+		func(letter string) bool { return letter == "a" || letter == "b" })
+	if len(login.Active) > maxNameBytes {
+		o.p.add(join(o.path, nameKey), show(login.Name), "at most 61 bytes, which leaves room for the _a and _b of its logins")
+	}
+	for _, letter := range strings.Split(pairLetters, "") {
+		half := logins.object(letter)
+		login.Pair = append(login.Pair, LoginConfig{
+			Name:            login.Name + "_" + letter,
+			ConnectionLimit: login.ConnectionLimit,
+			PasswordVersion: half.passwordVersion(),
+		})
+		half.done()
+	}
+	logins.done()
+	return login
+}
+
+func (o *object) passwordVersion() int {
+	return o.int("passwordVersion", 1, 1, "a whole number from 1")
+}
+
+// tenant takes the fields of a tenant.
+func (o *object) tenant(key string) TenantConfig {
+	cfg := TenantConfig{
+		Login:  o.login("role", "tenant_"+key),
+		Schema: o.name("schema", "tenant_"+key),
+		Adopt:  o.bool("adopt", false),
+		Retire: field(o, "retire", NotRetired, "keep or drop", func(r Retirement) bool { return r == RetireKeep || r == RetireDrop }),
+	}
+	if o.bool("suspended", false) || cfg.Retire != NotRetired {
+		cfg.Login = cfg.Login.suspended()
+	}
+	return cfg
 }
 
 // group takes the name of a group role, the only thing about it that can be configured.
@@ -372,114 +430,4 @@ func (o *object) group(key, def string) string {
 	group := o.object(key)
 	defer group.done()
 	return group.name("name", def)
-}
-
-// object takes a field that is an object, empty if it is not set.
-func (o *object) object(key string) *object {
-	o.known = append(o.known, key)
-	raw, ok := o.fields[key]
-	delete(o.fields, key)
-	if !ok {
-		raw = json.RawMessage("{}")
-	}
-	return newObject(o.p, join(o.path, key), raw)
-}
-
-// otherKeys are the keys not taken so far, sorted, for an object whose keys are identities. One
-// that looks like a misspelt known key is a problem, so that `amdin` is not taken for a login.
-func (o *object) otherKeys(want string, valid func(string) bool) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(o.fields)), func(key string) bool {
-		if nearest(key, o.known) != "" {
-			o.p.unknown(join(o.path, key), key, o.known)
-			return true
-		}
-		if !valid(key) {
-			o.p.add(join(o.path, key), "the key "+show(key), want)
-		}
-		return false
-	})
-}
-
-// done reports what was not taken.
-func (o *object) done() {
-	for key := range o.fields {
-		o.p.unknown(join(o.path, key), key, o.known)
-	}
-}
-
-// problems collects what is wrong with a config.
-type problems struct{ lines []string }
-
-// add notes a problem: where, what stands there, what would be accepted.
-func (p *problems) add(path, got, want string) {
-	p.lines = append(p.lines, fmt.Sprintf("%s: got %s, want %s", path, got, want))
-}
-
-func (p *problems) unknown(path, key string, known []string) {
-	want := "one of " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
-	if near := nearest(key, known); near != "" {
-		want = fmt.Sprintf("%s: did you mean %s?", want, near)
-	}
-	p.add(path, "the unknown key "+show(key), want)
-}
-
-func (p *problems) err() error {
-	if len(p.lines) == 0 {
-		return nil
-	}
-	slices.Sort(p.lines)
-	return fmt.Errorf("bad config, nothing was changed:\n  %s", strings.Join(p.lines, "\n  "))
-}
-
-// join appends a key to a config path, quoted where it would not read as one word.
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	if namePattern.MatchString(strings.ToLower(key)) {
-		return path + "." + key
-	}
-	return fmt.Sprintf("%s[%s]", path, show(key))
-}
-
-// show renders a value for an error text: on one line, foreign letters as escapes (a Cyrillic a
-// looks like a Latin one), and cut if it is long.
-func show[T string | json.RawMessage](v T) string {
-	text := string(v)
-	raw, isRaw := any(v).(json.RawMessage)
-	switch {
-	case isRaw && json.Valid(raw) && raw[0] != '"':
-		text = strings.Join(strings.Fields(text), " ")
-	case isRaw && json.Unmarshal(raw, &text) != nil:
-		text = strconv.QuoteToASCII(string(raw))
-	default:
-		text = strconv.QuoteToASCII(text)
-	}
-	if most := 2 * maxNameBytes; len(text) > most {
-		return fmt.Sprintf("%.*s… (%d bytes)", most, text, len(v))
-	}
-	return text
-}
-
-// nearest is the known word that the given one seems to be meant for: the same but for case and
-// underscores, or one slip away (a letter added, dropped or changed, two neighbours swapped).
-// Words of less than five letters have too many neighbours for a guess.
-func nearest(word string, known []string) string {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
-	for _, k := range known {
-		a, b := plain(word), plain(k)
-		if len(b) < 5 {
-			continue
-		}
-		for a != "" && b != "" && a[0] == b[0] {
-			a, b = a[1:], b[1:]
-		}
-		for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
-			a, b = a[:len(a)-1], b[:len(b)-1]
-		}
-		if len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0] {
-			return k
-		}
-	}
-	return ""
 }

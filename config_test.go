@@ -69,11 +69,11 @@ var badConfigs = []struct {
 		roles: `{"app":{"superuser":true},"analyst":{"login":true},"allTenants":{"login":true}}`,
 		want: []string{
 			`roles.allTenants.login: got the unknown key "login", want one of name`,
-			`roles.analyst.login: got the unknown key "login", want one of connectionLimit, name, passwordVersion`,
-			`roles.app.superuser: got the unknown key "superuser", want one of bypassRowLevelSecurity, connectionLimit, name, passwordVersion`,
-			`tenants.acme.conectionLimit: got the unknown key "conectionLimit", want one of connectionLimit, passwordVersion, retire, role, schema, suspended: did you mean connectionLimit?`,
-			`tenants.acme.connection_limit: got the unknown key "connection_limit", want one of connectionLimit, passwordVersion, retire, role, schema, suspended: did you mean connectionLimit?`,
-			`tenants.acme.quota: got the unknown key "quota", want one of connectionLimit, passwordVersion, retire, role, schema, suspended`,
+			`roles.analyst.login: got the unknown key "login", want one of connectionLimit, logins, name, passwordVersion: did you mean logins?`,
+			`roles.app.superuser: got the unknown key "superuser", want one of bypassRowLevelSecurity, connectionLimit, logins, name, passwordVersion`,
+			`tenants.acme.conectionLimit: got the unknown key "conectionLimit", want one of adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended: did you mean connectionLimit?`,
+			`tenants.acme.connection_limit: got the unknown key "connection_limit", want one of adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended: did you mean connectionLimit?`,
+			`tenants.acme.quota: got the unknown key "quota", want one of adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
 		},
 	},
 	{
@@ -89,8 +89,8 @@ var badConfigs = []struct {
 		name: "unknown keys of the program", tenants: `{}`,
 		other: map[string]string{"tenant-permissions:tenant": "{}", "tenant-permissions:region": "eu", "aws:region": "eu"},
 		want: []string{
-			`region: got the unknown key "region", want one of closedDatabases, protectTenants, roles, tenants`,
-			`tenant: got the unknown key "tenant", want one of closedDatabases, protectTenants, roles, tenants: did you mean tenants?`,
+			`region: got the unknown key "region", want one of closedDatabases, platform, protectTenants, roles, tenants`,
+			`tenant: got the unknown key "tenant", want one of closedDatabases, platform, protectTenants, roles, tenants: did you mean tenants?`,
 		},
 	},
 	{
@@ -159,7 +159,7 @@ var badConfigs = []struct {
 			`tenants.b.role: got "tenant_a", want a name that tenants.a.role does not have already`,
 			`tenants.c.role: got "shared", want a name that roles.app.name does not have already`,
 			`tenants.d.role: got "admin_service_login", want a name that roles.admin.loginName does not have already`,
-			`tenants.e.schema: got "tenant_a", want a name that tenants.a.schema does not have already`,
+			`tenants.e.schema: got "tenant_a", want a name that tenants.a.role does not have already`,
 		},
 	},
 	{
@@ -195,6 +195,41 @@ var badConfigs = []struct {
 			`tenants.b.retire: got true, want keep or drop`,
 			`tenants.c.retire: got "", want keep or drop`,
 		},
+	},
+	{
+		name: "pairs of logins", roles: `{"app":{"logins":{"c":{},"a":{"name":"x"}}},"analyst":{"logins":[]}}`,
+		tenants: `{"a":{"logins":{"active":"c"}},"b":{"logins":{"activ":"a"}},"c":{"logins":{"b":{"passwordVersion":0}}},"d":{"role":"` + longest[1:] + `","logins":{}},
+			"e":{"logins":{}},"f":{"role":"tenant_e_b"}}`,
+		want: []string{
+			`roles.analyst.logins: got [], want an object, {} for the defaults`,
+			`roles.app.logins.a.name: got the unknown key "name", want one of passwordVersion`,
+			`roles.app.logins.c: got the unknown key "c", want one of a, active, b`,
+			`tenants.a.logins.active: got "c", want a or b, the login that the outputs name`,
+			`tenants.b.logins.activ: got the unknown key "activ", want one of a, active, b: did you mean active?`,
+			`tenants.c.logins.b.passwordVersion: got 0, want a whole number from 1`,
+			`tenants.d.role: got "` + longest[1:] + `", want at most 61 bytes, which leaves room for the _a and _b of its logins`,
+			`tenants.f.role: got "tenant_e_b", want a name that tenants.e.logins.b does not have already`,
+		},
+	},
+	{
+		name: "schemas", tenants: `{"a":{"schema":"shared"},"b":{"schema":"shared"},"c":{"schema":"all_tenants"},"d":{"role":"x","schema":"x"}}`,
+		want: []string{
+			`tenants.b.schema: got "shared", want a name that tenants.a.schema does not have already`,
+			`tenants.c.schema: got "all_tenants", want a name that roles.allTenants.name does not have already`,
+		},
+	},
+	{
+		name: "a cell", tenants: `{"a":{},"b":{"role":"tenant_a"}}`, roles: `{"app":{}}`,
+		other: map[string]string{"tenant-permissions:platform": "org/tenant-permissions/prod", "tenant-permissions:closedDatabases": `["postgres"]`},
+		want: []string{
+			`closedDatabases: got ["postgres"], want nothing, since it belongs into the config of the platform`,
+			`roles: got {"app":{}}, want nothing, since it belongs into the config of the platform`,
+			`tenants.b.role: got "tenant_a", want a name that tenants.a.role does not have already`,
+		},
+	},
+	{
+		name: "no stack", tenants: `{}`, other: map[string]string{"tenant-permissions:platform": "prod"},
+		want: []string{`platform: got "prod", want <organization>/<project>/<stack>`},
 	},
 	{
 		name: "a long value", tenants: `{"a":{"role":"` + strings.Repeat("x", 5000) + `"}}`,
@@ -261,6 +296,10 @@ func TestEveryBadValue(t *testing.T) {
 		{"tenants.a.passwordVersion", `{"a":{"passwordVersion":%s}}`, ``, append([]string{`0`, `-1`}, noInteger...)},
 		{"tenants.a.suspended", `{"a":{"suspended":%s}}`, ``, noFlag},
 		{"tenants.a.retire", `{"a":{"retire":%s}}`, ``, noRetirement},
+		{"tenants.a.adopt", `{"a":{"adopt":%s}}`, ``, noFlag},
+		{"tenants.a.logins", `{"a":{"logins":%s}}`, ``, noObject},
+		{"tenants.a.logins.b", `{"a":{"logins":{"b":%s}}}`, ``, noObject},
+		{"roles.admin.logins.a.passwordVersion", `{}`, `{"admin":{"logins":{"a":{"passwordVersion":%s}}}}`, noInteger},
 		{"roles", `{}`, `%s`, noObject},
 		{"roles.app", `{}`, `{"app":%s}`, noObject},
 		{"roles.app.name", `{}`, `{"app":{"name":%s}}`, noName},

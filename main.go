@@ -3,18 +3,41 @@
 // left open between them.
 package main
 
-import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+import (
+	"fmt"
+	"maps"
+	"os"
 
-func main() { pulumi.Run(deploy) }
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+func main() {
+	if len(os.Args) > 1 {
+		if err := command(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	pulumi.Run(deploy)
+}
 
 // deploy loads the stack's config, creates the roles that all tenants share and every tenant,
 // and exports their names and passwords. Bad config stops it before the first resource.
 func deploy(ctx *pulumi.Context) error {
-	cfg, err := loadConfig(ctx)
+	set, err := readSettings()
 	if err != nil {
 		return err
 	}
-	shared, err := newSharedRoles(ctx, cfg)
+	cfg, err := loadConfig(set)
+	if err != nil {
+		return err
+	}
+	sharedRoles := newSharedRoles
+	if cfg.Platform != "" {
+		sharedRoles = platformRoles
+	}
+	shared, err := sharedRoles(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -29,22 +52,25 @@ func deploy(ctx *pulumi.Context) error {
 // export sets the stack's outputs. They are a contract with other stacks: names are only ever
 // added.
 func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) {
-	passwords, roles, schemas := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
-	for name, password := range shared.Passwords {
-		passwords[name] = password
-	}
+	tenantRoles, tenantLogins, tenantSchemas := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
+	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
-		schemas[key] = tenant.SchemaName
+		tenantSchemas[key] = tenant.SchemaName
 		if cfg.Tenants[key].Retire == NotRetired {
-			roles[key] = tenant.RoleName
-			passwords[cfg.Tenants[key].Login.Name] = tenant.Password
+			tenantRoles[key] = tenant.Login.Name
+			tenantLogins[key] = tenant.Login.Active
+			maps.Copy(passwords, tenant.Login.Passwords)
 		}
 	}
 	ctx.Export("app_service_role_name", shared.App)
 	ctx.Export("admin_service_role_name", shared.Admin)
-	ctx.Export("admin_service_login_name", shared.AdminLogin)
-	ctx.Export("tenant_role_names", roles)
-	ctx.Export("tenant_schema_names", schemas)
+	ctx.Export("admin_service_login_name", shared.Logins["admin"])
+	ctx.Export("all_tenants_role_name", shared.AllTenants)
+	ctx.Export("all_tenants_admin_role_name", shared.AllTenantsAdmin)
+	ctx.Export("login_names", shared.Logins)
+	ctx.Export("tenant_role_names", tenantRoles)
+	ctx.Export("tenant_login_names", tenantLogins)
+	ctx.Export("tenant_schema_names", tenantSchemas)
 	ctx.Export("database_name", pulumi.String(cfg.Database))
 	ctx.Export("passwords", pulumi.ToSecret(passwords))
 }

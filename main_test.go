@@ -93,12 +93,16 @@ func TestOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"app_service_role_name":    "app_service_role",
-		"admin_service_role_name":  "admin_service_role",
-		"admin_service_login_name": "admin_service_login",
-		"tenant_role_names":        map[string]string{"acme": "tenant_acme", "globex": "g_login"},
-		"tenant_schema_names":      map[string]string{"acme": "tenant_acme", "globex": "g"},
-		"database_name":            "platform",
+		"app_service_role_name":       "app_service_role",
+		"admin_service_role_name":     "admin_service_role",
+		"admin_service_login_name":    "admin_service_login",
+		"all_tenants_role_name":       "all_tenants",
+		"all_tenants_admin_role_name": "all_tenants_admin",
+		"login_names":                 map[string]string{"app": "app_service_role", "admin": "admin_service_login", "analyst": "analyst"},
+		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "g_login"},
+		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "g_login"},
+		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
+		"database_name":               "platform",
 		"passwords": map[string]string{
 			"app_service_role":    generated("app-service-password"),
 			"admin_service_login": generated("admin-login-password"),
@@ -127,7 +131,7 @@ func TestNoTenants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tenant_role_names", "tenant_schema_names"} {
+	for _, name := range []string{"tenant_role_names", "tenant_login_names", "tenant_schema_names"} {
 		if value, _ := await(t, exports[name]); !reflect.DeepEqual(value, map[string]string{}) {
 			t.Errorf("output %s: got %v, want an empty map", name, value)
 		}

@@ -24,6 +24,8 @@ type mocks struct {
 	// deployed are outputs, by logical name, that differ from the inputs because a resource was
 	// deployed with others and the program ignores the change.
 	deployed map[string]resource.PropertyMap
+	// platform are the outputs of the stack that is referred to.
+	platform resource.PropertyMap
 
 	mu        sync.Mutex
 	resources map[resource.URN]pulumi.MockResourceArgs
@@ -53,6 +55,9 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		return "", nil, fmt.Errorf("%s: refused by the server", urn)
 	}
 	outputs := args.Inputs.Copy()
+	if args.TypeToken == "pulumi:pulumi:StackReference" {
+		outputs["outputs"] = resource.NewProperty(m.platform)
+	}
 	for key, value := range m.deployed[args.Name] {
 		if !slices.Contains(args.RegisterRPC.GetIgnoreChanges(), string(key)) {
 			return "", nil, fmt.Errorf("%s: a change of %s is not ignored", urn, key)
@@ -140,6 +145,9 @@ func describe(args pulumi.MockResourceArgs) string {
 	}
 	if rpc.GetProtect() {
 		words = append(words, "protected")
+	}
+	if rpc.GetRetainOnDelete() {
+		words = append(words, "retainOnDelete")
 	}
 	if rpc.GetDeleteBeforeReplace() {
 		words = append(words, "deleteBeforeReplace")

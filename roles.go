@@ -12,8 +12,11 @@ import (
 // SharedRoles are the roles that exist once per stack, as the tenants need them.
 type SharedRoles struct {
 	// Names of the roles in PostgreSQL.
-	App, Admin, AdminLogin, AllTenants, AllTenantsAdmin pulumi.StringOutput
-	// Passwords by login name; the values are secret.
+	App, Admin, AllTenants, AllTenantsAdmin pulumi.StringOutput
+	// Logins are the names to log in with of the app, the admin and all further readers, by key
+	// in the config.
+	Logins pulumi.StringMap
+	// Passwords by login name; the values are secret. A cell has none of the platform's.
 	Passwords pulumi.StringMap
 	// Ready is registered last: what depends on it finds PUBLIC closed and every default
 	// privilege in place.
@@ -23,14 +26,13 @@ type SharedRoles struct {
 // newSharedRoles registers the shared roles, who is member of what, and what they may do in the
 // database before there is any tenant.
 func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
-	shared := &SharedRoles{Passwords: pulumi.StringMap{}}
-
+	shared := &SharedRoles{Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}}
 	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{})
 	if err != nil {
 		return nil, err
 	}
 	shared.App = app.Name
-	shared.Passwords[cfg.App.Name] = app.Password
+	shared.tell("app", app)
 
 	if shared.Admin, err = newStillRole(ctx, "admin-service-role", "roles.admin", cfg.Admin); err != nil {
 		return nil, err
@@ -40,15 +42,14 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	// its sessions create is owned by the role that the default privileges name, and a role they
 	// create does not make the login a member of something (PostgreSQL 16+), after which the
 	// provider could no longer update it.
-	adminLogin, err := newLogin(ctx, "admin-login", "roles.admin.loginName", cfg.Admin.Login, postgresql.RoleArgs{
+	admin, err := newLogin(ctx, "admin-login", "roles.admin.loginName", cfg.Admin.Login, postgresql.RoleArgs{
 		Roles:      pulumi.StringArray{shared.Admin},
 		AssumeRole: shared.Admin,
 	})
 	if err != nil {
 		return nil, err
 	}
-	shared.AdminLogin = adminLogin.Name
-	shared.Passwords[cfg.Admin.Login.Name] = adminLogin.Password
+	shared.tell("admin", admin)
 
 	// All tenants are members of one role that may connect: one entry in the database's ACL
 	// instead of one per tenant.
@@ -76,7 +77,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		if err != nil {
 			return nil, err
 		}
-		shared.Passwords[cfg.Readers[key].Name] = reader.Password
+		shared.tell(key, reader)
 	}
 
 	// A GrantRole is replaced create first, delete second by default, and the delete would
@@ -101,22 +102,21 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	return shared, err
 }
 
+// tell notes what the outputs tell of a login, the key of which is that under roles.
+func (shared *SharedRoles) tell(key string, login *Login) {
+	shared.Logins[key] = login.Active
+	maps.Copy(shared.Passwords, login.Passwords)
+}
+
 // newSharedPrivileges closes what PostgreSQL leaves open to PUBLIC, lets the shared roles into
 // the database, and declares what follows for everything that admin will create. One resource
-// depends on the one before it, since parallel grants on one object fail with `tuple
-// concurrently updated`; the last is returned.
+// depends on the one before it; the last is returned.
 func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, after pulumi.Resource) (pulumi.Resource, error) {
 	everyone := pulumi.String("public")
-	type grant struct {
-		name, database, objectType, schema string
-		role                               pulumi.StringInput
-		privileges                         []string
-	}
 	connect := []string{"CONNECT"}
 	grants := []grant{
-		// An empty list of privileges takes every privilege away.
 		{name: "public-on-database", database: cfg.Database, objectType: "database", role: everyone},
-		{name: "public-on-schema-public", database: cfg.Database, objectType: "schema", schema: "public", role: everyone},
+		{name: "public-on-schema-public", database: cfg.Database, objectType: "schema", schema: pulumi.String("public"), role: everyone},
 		{name: "app-on-database", database: cfg.Database, objectType: "database", role: shared.App, privileges: connect},
 		{name: "admin-on-database", database: cfg.Database, objectType: "database", role: shared.Admin, privileges: connect},
 		{name: "all-tenants-on-database", database: cfg.Database, objectType: "database", role: shared.AllTenants, privileges: connect},
@@ -124,21 +124,9 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, a
 	for _, database := range slices.Sorted(slices.Values(cfg.ClosedDatabases)) {
 		grants = append(grants, grant{name: "public-on-database-" + database, database: database, objectType: "database", role: everyone})
 	}
-	for _, grant := range grants {
-		args := &postgresql.GrantArgs{
-			Database:   pulumi.String(grant.database),
-			ObjectType: pulumi.String(grant.objectType),
-			Role:       grant.role,
-			Privileges: pulumi.ToStringArray(grant.privileges),
-		}
-		if grant.schema != "" {
-			args.Schema = pulumi.String(grant.schema)
-		}
-		resource, err := postgresql.NewGrant(ctx, grant.name, args, pulumi.DependsOn([]pulumi.Resource{after}))
-		if err != nil {
-			return nil, err
-		}
-		after = resource
+	after, err := newGrants(ctx, grants, after)
+	if err != nil {
+		return nil, err
 	}
 	for _, defaults := range []struct {
 		name, objectType string
@@ -160,6 +148,34 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, a
 			Privileges: pulumi.ToStringArray(defaults.privileges),
 			// Replaced create first, delete second, the delete would revoke what was just granted.
 		}, pulumi.DependsOn([]pulumi.Resource{after}), pulumi.DeleteBeforeReplace(true))
+		if err != nil {
+			return nil, err
+		}
+		after = resource
+	}
+	return after, nil
+}
+
+// grant is what a role may do with an object: these privileges and no others.
+type grant struct {
+	name, database, objectType string
+	schema                     pulumi.StringPtrInput // nil for a database
+	role                       pulumi.StringInput
+	privileges                 []string // none takes every privilege away
+	opts                       []pulumi.ResourceOption
+}
+
+// newGrants registers grants, each depending on the one before it, the first on after: parallel
+// ones on one object fail with `tuple concurrently updated`. It returns the last.
+func newGrants(ctx *pulumi.Context, grants []grant, after pulumi.Resource) (pulumi.Resource, error) {
+	for _, grant := range grants {
+		resource, err := postgresql.NewGrant(ctx, grant.name, &postgresql.GrantArgs{
+			Database:   pulumi.String(grant.database),
+			Schema:     grant.schema,
+			ObjectType: pulumi.String(grant.objectType),
+			Role:       grant.role,
+			Privileges: pulumi.ToStringArray(grant.privileges),
+		}, append(slices.Clone(grant.opts), pulumi.DependsOn([]pulumi.Resource{after}))...)
 		if err != nil {
 			return nil, err
 		}
@@ -198,35 +214,6 @@ func newStillRole(ctx *pulumi.Context, name, path string, cfg AdminConfig) (pulu
 		fixed(path+".inherit", cfg.Inherit, role.Inherit.Elem()),
 		fixed(path+".replication", cfg.Replication, role.Replication.Elem()),
 		fixed(path+".bypassRowLevelSecurity", cfg.BypassRowLevelSecurity, role.BypassRowLevelSecurity.Elem())), nil
-}
-
-// Login is a role that logs in, and its password.
-type Login struct {
-	Role *postgresql.Role
-	// Name is the role's name in PostgreSQL.
-	Name pulumi.StringOutput
-	// Password is a secret.
-	Password pulumi.StringOutput
-}
-
-// newLogin registers <name>-password and <name>-role, a role that logs in with it. path is where
-// the config names the role, and args hold what the login has beyond its config.
-func newLogin(ctx *pulumi.Context, name, path string, login LoginConfig, args postgresql.RoleArgs, opts ...pulumi.ResourceOption) (*Login, error) {
-	password, err := newPassword(ctx, name+"-password", login.PasswordVersion, opts...)
-	if err != nil {
-		return nil, err
-	}
-	args.Name = pulumi.String(login.Name)
-	args.Password = verifierOf(password.Result, login.Name)
-	args.ConnectionLimit = pulumi.Int(login.ConnectionLimit)
-	args.BypassRowLevelSecurity = pulumi.Bool(login.BypassRowLevelSecurity)
-	args.Login = pulumi.Bool(!login.Suspended)
-	role, err := postgresql.NewRole(ctx, name+"-role", &args, append(slices.Clone(opts), keepName())...)
-	if err != nil {
-		return nil, err
-	}
-	fixedName := fixed(path, login.Name, role.Name)
-	return &Login{Role: role, Name: fixedName, Password: withChecks(password.Result, fixedName)}, nil
 }
 
 // keepName leaves a deployed name as it is. The provider renames in place, and then looks for

@@ -13,9 +13,9 @@ import (
 type Tenant struct {
 	pulumi.ResourceState
 
-	RoleName, SchemaName pulumi.StringOutput
-	// Password is a secret, and not among the component's outputs: the state holds it once.
-	Password pulumi.StringOutput
+	SchemaName pulumi.StringOutput
+	// Login is not among the component's outputs: the state holds its passwords once.
+	Login *Login
 }
 
 // newTenants registers every tenant and returns them by key.
@@ -38,99 +38,116 @@ func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles)
 	if err := ctx.RegisterComponentResource("tenant-permissions:index:Tenant", key, tenant); err != nil {
 		return nil, err
 	}
-	role, err := tenant.newRole(ctx, key, cfg.Tenants[key], shared)
-	if err != nil {
+	if err := tenant.newRole(ctx, key, cfg.Tenants[key], shared); err != nil {
 		return nil, err
 	}
-	schema, err := tenant.newSchema(ctx, key, cfg, shared, role)
+	schema, err := tenant.newSchema(ctx, key, cfg, shared)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Tenants[key].Retire == NotRetired {
-		if err := tenant.newPrivileges(ctx, key, cfg.Database, shared, schema); err != nil {
+		if err := tenant.newPrivileges(ctx, key, cfg, shared, schema); err != nil {
 			return nil, err
 		}
 	}
 	return tenant, ctx.RegisterResourceOutputs(tenant, pulumi.Map{
-		"roleName":   tenant.RoleName,
+		"roleName":   tenant.Login.Name,
 		"schemaName": tenant.SchemaName,
 	})
 }
 
-// newRole registers the tenant's login role.
-func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg TenantConfig, shared *SharedRoles) (*postgresql.Role, error) {
+// newRole registers the tenant's role, which logs in.
+func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg TenantConfig, shared *SharedRoles) (err error) {
 	parent := pulumi.Parent(tenant)
-	cfg.Login.Suspended = cfg.Login.Suspended || cfg.Retire != NotRetired
-	login, err := newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
+	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
 		Roles:       pulumi.StringArray{shared.AllTenants},
 		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Schema)},
 	}, parent, pulumi.DependsOn([]pulumi.Resource{shared.Ready}))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	tenant.RoleName, tenant.Password = login.Name, login.Password
-
 	// Dropping the role ends its memberships; an explicit REVOKE before that fails on PostgreSQL
 	// 16+ (dependent privileges exist) once admin has granted the tenant's role to somebody.
 	_, err = postgresql.NewGrantRole(ctx, key+"-grant-role", &postgresql.GrantRoleArgs{
 		Role:            shared.AllTenantsAdmin,
-		GrantRole:       login.Name,
+		GrantRole:       tenant.Login.Name,
 		WithAdminOption: pulumi.Bool(true),
-	}, parent, pulumi.DeletedWith(login.Role), pulumi.DeleteBeforeReplace(true))
-	return login.Role, err
+	}, parent, pulumi.DeletedWith(tenant.Login.Roles[0]), pulumi.DeleteBeforeReplace(true))
+	return err
 }
 
-// newSchema registers the tenant's schema. It goes before the role, which cannot be dropped while
-// it has privileges in it. With data in it, it does not go at all: PostgreSQL refuses, unless the
-// tenant was retired for that.
-func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles, role pulumi.Resource) (*postgresql.Schema, error) {
-	drop := cfg.Tenants[key].Retire == RetireDrop
+// newSchema registers the tenant's schema. It goes before the roles, of which one cannot be dropped
+// while it has privileges in it, and none is to go if the schema stays. With data in it, it does
+// not go at all: PostgreSQL refuses, unless the tenant was retired for that.
+//
+// The provider takes over an existing schema without a word, whoever it belongs to, even another
+// stack. It never does so with a role. So where the tenant's role has not the schema's name, an
+// empty role takes it: of two tenants with one schema the second fails, and nothing is touched.
+func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (*postgresql.Schema, error) {
+	drop, name := cfg.Tenants[key].Retire == RetireDrop, cfg.Tenants[key].Schema
+	after := tenant.Login.Roles
+	if name != cfg.Tenants[key].Login.Name {
+		claim, err := postgresql.NewRole(ctx, key+"-schema-claim", &postgresql.RoleArgs{
+			Name:  pulumi.String(name),
+			Login: pulumi.Bool(false),
+		}, pulumi.Parent(tenant), pulumi.DependsOn([]pulumi.Resource{shared.Ready}), keepName())
+		if err != nil {
+			return nil, err
+		}
+		after = append(slices.Clone(after), claim)
+	}
 	schema, err := postgresql.NewSchema(ctx, key+"-schema", &postgresql.SchemaArgs{
-		Name:        pulumi.String(cfg.Tenants[key].Schema),
+		Name:        pulumi.String(name),
 		Database:    pulumi.String(cfg.Database),
 		Owner:       shared.Admin,
 		DropCascade: pulumi.Bool(drop),
-	}, pulumi.Parent(tenant), pulumi.DependsOn([]pulumi.Resource{role}), keepName(), pulumi.Protect(cfg.ProtectTenants && !drop))
+	}, pulumi.Parent(tenant), pulumi.DependsOn(after), keepName(), pulumi.Protect(cfg.ProtectTenants && !drop))
 	if err != nil {
 		return nil, err
 	}
-	tenant.SchemaName = fixed("tenants."+key+".schema", cfg.Tenants[key].Schema, schema.Name)
+	tenant.SchemaName = fixed("tenants."+key+".schema", name, schema.Name)
 	return schema, nil
 }
 
 // newPrivileges registers what the tenant may do in its schema. It owns nothing: admin owns the
 // schema and what is in it, so the tenant's code, which may be SQL written by a model, can
 // neither drop nor alter nor grant what it works with.
-func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key, database string, shared *SharedRoles, schema *postgresql.Schema) error {
+func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles, schema *postgresql.Schema) error {
+	mine := map[string][]string{
+		"table":    {"SELECT", "INSERT", "UPDATE", "DELETE"},
+		"sequence": {"USAGE", "SELECT"}, // for serial columns
+	}
 	// They go with the schema: if it is refused to go because of the data in it, the tenant still
 	// has everything and can be put back.
 	withSchema := []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.DeletedWith(schema), pulumi.DeleteBeforeReplace(true)}
-	// This is the only Grant on this schema: two would fail with `tuple concurrently updated`.
-	// The app reads it by admin's default privileges.
-	_, err := postgresql.NewGrant(ctx, key+"-usage", &postgresql.GrantArgs{
-		Database:   pulumi.String(database),
-		Schema:     tenant.SchemaName,
-		ObjectType: pulumi.String("schema"),
-		Role:       tenant.RoleName,
-		Privileges: pulumi.ToStringArray([]string{"USAGE"}),
-	}, withSchema...)
-	if err != nil {
+	grants := []grant{{name: key + "-usage", objectType: "schema", role: tenant.Login.Name, privileges: []string{"USAGE"}, opts: withSchema}}
+	if cfg.Tenants[key].Adopt {
+		// What is there already has no default privileges, and neither the owner of its schema nor
+		// PUBLIC can be relied on. Without adopt it all stays as it is then.
+		stays := []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.RetainOnDelete(true)}
+		grants = append(grants,
+			grant{name: key + "-adopted-tables", objectType: "table", role: tenant.Login.Name, privileges: mine["table"], opts: stays},
+			grant{name: key + "-adopted-sequences", objectType: "sequence", role: tenant.Login.Name, privileges: mine["sequence"], opts: stays},
+			grant{name: key + "-public-on-adopted", objectType: "schema", role: pulumi.String("public"), opts: stays},
+			grant{name: key + "-app-on-adopted", objectType: "schema", role: shared.App, privileges: []string{"USAGE"}, opts: stays},
+			grant{name: key + "-app-on-adopted-tables", objectType: "table", role: shared.App, privileges: []string{"SELECT"}, opts: stays},
+			grant{name: key + "-app-on-adopted-sequences", objectType: "sequence", role: shared.App, privileges: []string{"SELECT"}, opts: stays},
+		)
+	}
+	for i := range grants {
+		grants[i].database, grants[i].schema = cfg.Database, tenant.SchemaName
+	}
+	if _, err := newGrants(ctx, grants, schema); err != nil {
 		return err
 	}
-	for _, objects := range []struct {
-		kind       string
-		privileges []string
-	}{
-		{"table", []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
-		{"sequence", []string{"USAGE", "SELECT"}}, // for serial columns
-	} {
-		_, err = postgresql.NewDefaultPrivileges(ctx, key+"-"+objects.kind+"s", &postgresql.DefaultPrivilegesArgs{
-			Database:   pulumi.String(database),
+	for _, objects := range slices.Sorted(maps.Keys(mine)) {
+		_, err := postgresql.NewDefaultPrivileges(ctx, key+"-"+objects+"s", &postgresql.DefaultPrivilegesArgs{
+			Database:   pulumi.String(cfg.Database),
 			Schema:     tenant.SchemaName,
 			Owner:      shared.Admin,
-			ObjectType: pulumi.String(objects.kind),
-			Role:       tenant.RoleName,
-			Privileges: pulumi.ToStringArray(objects.privileges),
+			ObjectType: pulumi.String(objects),
+			Role:       tenant.Login.Name,
+			Privileges: pulumi.ToStringArray(mine[objects]),
 		}, withSchema...)
 		if err != nil {
 			return err

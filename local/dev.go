@@ -53,14 +53,14 @@ func (d *Dev) Up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tenants := slices.Sorted(maps.Keys(out.TenantRoleNames))
+	tenants := slices.Sorted(maps.Keys(out.TenantLoginNames))
 	if len(tenants) == 0 {
 		return nil
 	}
 	fmt.Println("\nConnect as a tenant, for instance:")
 	fmt.Printf("    make psql TENANT=%s\n", tenants[0])
 	fmt.Printf("    PGPASSWORD=\"$(make password TENANT=%s)\" psql -h %s -p %d -U %s %s\n",
-		tenants[0], d.server.Host, d.server.Port, out.TenantRoleNames[tenants[0]], out.DatabaseName)
+		tenants[0], d.server.Host, d.server.Port, out.TenantLoginNames[tenants[0]], out.DatabaseName)
 	return nil
 }
 
@@ -247,9 +247,9 @@ func (d *Dev) ask(ctx context.Context, args ...string) ([]byte, error) {
 
 // outputs are those of the stack that are of use here.
 type outputs struct {
-	DatabaseName    string            `json:"database_name"`
-	TenantRoleNames map[string]string `json:"tenant_role_names"`
-	Passwords       map[string]string `json:"passwords"`
+	DatabaseName     string            `json:"database_name"`
+	TenantLoginNames map[string]string `json:"tenant_login_names"`
+	Passwords        map[string]string `json:"passwords"`
 }
 
 func (d *Dev) outputs(ctx context.Context) (outputs, error) {
@@ -286,9 +286,9 @@ func (o outputs) find(login Login) (name, password string, err error) {
 		return "", "", errors.New("want either a tenant (TENANT=acme) or a login (LOGIN=admin_service_login)")
 	case login.Tenant != "":
 		var ok bool
-		if name, ok = o.TenantRoleNames[login.Tenant]; !ok {
+		if name, ok = o.TenantLoginNames[login.Tenant]; !ok {
 			return "", "", fmt.Errorf("there is no tenant %q; there are: %s",
-				login.Tenant, strings.Join(slices.Sorted(maps.Keys(o.TenantRoleNames)), ", "))
+				login.Tenant, strings.Join(slices.Sorted(maps.Keys(o.TenantLoginNames)), ", "))
 		}
 	}
 	password, ok := o.Passwords[name]

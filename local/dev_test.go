@@ -8,8 +8,8 @@ import (
 
 func TestDevFindsLogins(t *testing.T) {
 	out := outputs{
-		TenantRoleNames: map[string]string{"acme": "tenant_acme", "initech": "initech_login"},
-		Passwords:       map[string]string{"tenant_acme": "a", "initech_login": "i", "admin_service_login": "s"},
+		TenantLoginNames: map[string]string{"acme": "tenant_acme", "initech": "initech_login"},
+		Passwords:        map[string]string{"tenant_acme": "a", "initech_login": "i", "admin_service_login": "s"},
 	}
 	for _, test := range []struct {
 		login          Login

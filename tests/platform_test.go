@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +36,7 @@ const (
 	privilegeNotRevoked   = "01006" // a warning: REVOKE without the right to revoke changes nothing
 	invalidPassword       = "28P01"
 	loginNotPermitted     = "28000"
+	raisedException       = "P0001"
 )
 
 const database = "ai_platform"
@@ -121,13 +124,10 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	admin.may(t, "CREATE DATABASE "+database)
 	if !superuser {
 		p.user, p.password = "deployer", "deployer-password"
-		admin.may(t,
-			"CREATE ROLE deployer LOGIN CREATEROLE CREATEDB PASSWORD '"+p.password+"'",
-			"ALTER DATABASE "+database+" OWNER TO deployer")
-		if p.major == "14" {
-			// From version 15 on, this schema belongs to the owner of the database.
-			p.superuser(t, database).may(t, "ALTER SCHEMA public OWNER TO deployer")
+		if err := p.runSetup(t, p.setup(t, nil), nil); err != nil {
+			t.Fatal(err)
 		}
+		admin.may(t, "ALTER ROLE deployer PASSWORD '"+p.password+"'")
 	}
 	// The project is the committed one, but its program is a few lines that turn into the program
 	// compiled before: linking that anew at every step would take most of the time.
@@ -188,7 +188,22 @@ func pulumiHome() (string, error) {
 	return filepath.Join(home, ".pulumi"), err
 }
 
-// configure sets the stack's tenants and roles.
+// beside is another stack in the same backend, on the server of another platform or of this one.
+func (p *platform) beside(t *testing.T, name string, on *platform) *platform {
+	t.Helper()
+	env := maps.Clone(p.stack.Workspace().GetEnvVars())
+	env["PGPORT"], env["PGUSER"], env["PGPASSWORD"] = fmt.Sprint(on.server.Port), on.user, on.password
+	stack, err := auto.UpsertStackLocalSource(t.Context(), name, p.dir, auto.Pulumi(tools.command), auto.EnvVars(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &platform{
+		server: on.server, major: on.major, user: on.user, password: on.password,
+		stack: stack, dir: p.dir, backend: p.backend, logs: p.logs,
+	}
+}
+
+// configure sets the stack's tenants and roles; nil leaves them out.
 func (p *platform) configure(t *testing.T, tenants, roles object) {
 	t.Helper()
 	ctx, workspace := t.Context(), p.stack.Workspace()
@@ -201,6 +216,9 @@ func (p *platform) configure(t *testing.T, tenants, roles object) {
 		settings.Config[config.MustMakeKey("tenant-permissions", key)] = value
 	}
 	for key, value := range map[string]object{"tenants": tenants, "roles": roles} {
+		if value == nil {
+			continue
+		}
 		encoded, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
@@ -251,6 +269,19 @@ func (p *platform) destroy(t *testing.T) {
 	t.Helper()
 	if _, err := p.stack.Destroy(t.Context(), optdestroy.ProgressStreams(&p.printed), optdestroy.ErrorProgressStreams(&p.printed)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// pulumi runs the CLI for what the automation API does not have.
+func (p *platform) pulumi(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), tools.toolchain.Pulumi(), args...)
+	cmd.Dir, cmd.Env = p.dir, os.Environ()
+	for name, value := range p.stack.Workspace().GetEnvVars() {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("pulumi %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
@@ -417,6 +448,23 @@ func sameFacts(t *testing.T, want, got []string) {
 	t.Helper()
 	noneOnlyIn(t, "no longer", want, got)
 	noneOnlyIn(t, "new", got, want)
+}
+
+// sameRights is sameFacts for servers that made their roles in another order, by which PostgreSQL
+// sorts some lists of privileges.
+func sameRights(t *testing.T, want, got []string) {
+	t.Helper()
+	list := regexp.MustCompile(`{.*}`)
+	sorted := func(facts []string) []string {
+		facts = slices.Clone(facts)
+		for i, fact := range facts {
+			facts[i] = list.ReplaceAllStringFunc(fact, func(list string) string {
+				return strings.Join(slices.Sorted(strings.SplitSeq(strings.Trim(list, "{}"), ",")), " ")
+			})
+		}
+		return facts
+	}
+	sameFacts(t, sorted(want), sorted(got))
 }
 
 // noneOnlyIn fails for every fact of the first catalog that the second does not have.

@@ -1,16 +1,74 @@
 package main
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
+	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
+
+// Login is a role that logs in with a generated password, or by way of a pair of logins.
+type Login struct {
+	// Name is the name in PostgreSQL of the role that holds memberships and privileges; Active is
+	// the one to log in with: the same, or one of the pair.
+	Name, Active pulumi.StringOutput
+	// Passwords by login name; the values are secret.
+	Passwords pulumi.StringMap
+	// Roles are the role itself and the pair behind it.
+	Roles []pulumi.Resource
+}
+
+// newLogin registers <name>-password and <name>-role, a role that logs in with it, and for a pair
+// the same of <name>-a and <name>-b. path is where the config names the role, and args hold what
+// the login has beyond its config.
+func newLogin(ctx *pulumi.Context, name, path string, cfg LoginConfig, args postgresql.RoleArgs, opts ...pulumi.ResourceOption) (*Login, error) {
+	password, err := newPassword(ctx, name+"-password", cfg.PasswordVersion, opts...)
+	if err != nil {
+		return nil, err
+	}
+	args.Name = pulumi.String(cfg.Name)
+	args.Password = verifierOf(password.Result, cfg.Name)
+	args.ConnectionLimit = pulumi.Int(cfg.ConnectionLimit)
+	args.BypassRowLevelSecurity = pulumi.Bool(cfg.BypassRowLevelSecurity)
+	args.Login = pulumi.Bool(!cfg.Suspended)
+	role, err := postgresql.NewRole(ctx, name+"-role", &args, append(slices.Clone(opts), keepName())...)
+	if err != nil {
+		return nil, err
+	}
+	login := &Login{Name: fixed(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Roles: []pulumi.Resource{role}}
+	login.Active = login.Name
+	if len(cfg.Pair) == 0 || !cfg.Suspended {
+		login.Passwords[cfg.Name] = withChecks(password.Result, login.Name)
+	}
+	for i, half := range cfg.Pair {
+		letter := pairLetters[i : i+1]
+		// It acts as the role, so that sessions of both logins, and of the role, are the same to
+		// row-level security policies. Settings do not come by membership.
+		other, err := newLogin(ctx, name+"-"+letter, path, half, postgresql.RoleArgs{
+			Roles:       pulumi.StringArray{login.Name},
+			AssumeRole:  cmp.Or[pulumi.StringPtrInput](args.AssumeRole, login.Name),
+			SearchPaths: args.SearchPaths,
+		}, opts...)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(login.Passwords, other.Passwords)
+		login.Roles = append(login.Roles, other.Roles...)
+		if half.Name == cfg.Active {
+			login.Active = other.Name
+		}
+	}
+	return login, nil
+}
 
 const (
 	// passwordLength in letters and digits is 190 bits. Special characters would add little and

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/template"
+)
+
+// command is what `go run . <word>` does besides deploying. It reads a stack's config, as `pulumi
+// config --json` prints it, and writes what the word asks for.
+func command(args []string, config io.Reader, out io.Writer) error {
+	write, ok := map[string]func(Config, io.Writer) error{"names": writeNames, "setup-sql": writeSetup}[args[0]]
+	if !ok || len(args) > 1 {
+		return fmt.Errorf("got the arguments %q, want names or setup-sql, or none where the Pulumi CLI runs the program", args)
+	}
+	var set settings
+	if err := json.NewDecoder(config).Decode(&set); err != nil {
+		return fmt.Errorf("reading the output of pulumi config --json: %w", err)
+	}
+	cfg, err := loadConfig(set)
+	if err != nil {
+		return err
+	}
+	return write(cfg, out)
+}
+
+// writeNames writes the names that the stack claims on its server, one a line, with a tab and the
+// path in the config behind it. Two stacks of one server must have none in common.
+func writeNames(cfg Config, out io.Writer) error {
+	names := claimsOf(&problems{}, cfg)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if _, err := fmt.Fprintf(out, "%s\t%s\n", name, names[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeSetup writes what a superuser runs before the first deployment where the program is not to
+// connect as one: SQL that makes the user it connects as, with what the config needs and no more.
+func writeSetup(cfg Config, out io.Writer) error {
+	if !validDatabase(cfg.User) {
+		return fmt.Errorf("postgresql:username: got %s, want %s", show(cfg.User), wantDatabase)
+	}
+	if cfg.Platform != "" {
+		return fmt.Errorf("platform: got %s, want nothing: it takes the config of that stack", show(cfg.Platform))
+	}
+	if cfg.Admin.Superuser {
+		return errors.New("roles.admin.superuser: got true, want false: only a superuser can make a superuser, so connect as one")
+	}
+	return template.Must(template.New("setup").Parse(setupTemplate)).Execute(out, struct {
+		Config
+		BypassRLS bool
+	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity})
+}
+
+// setupTemplate needs no quoting beyond its own: the names in it are letters, digits, _ and -.
+const setupTemplate = `-- Makes the user {{.User}}, as whom tenant-permissions connects. A superuser runs this in the
+-- database {{.Database}}, and again after changes of the config: it happens as a whole or not at
+-- all. Then the user needs a password, in psql: \password {{.User}}
+BEGIN;
+DO $$
+DECLARE
+    version constant int := current_setting('server_version_num')::int / 10000;
+BEGIN
+    IF current_database() <> '{{.Database}}' THEN
+        RAISE EXCEPTION 'connected to the database %, want {{.Database}}', current_database();
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{.User}}' AND rolsuper) THEN
+        RAISE EXCEPTION '{{.User}} is a superuser and needs none of this, want another user in postgresql:username';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{{.User}}') THEN
+        CREATE ROLE "{{.User}}";
+    END IF;
+    ALTER ROLE "{{.User}}" LOGIN CREATEROLE INHERIT;
+    IF version >= 16 THEN
+        -- It can give to roles what it has itself.
+        ALTER ROLE "{{.User}}" {{if not .Admin.CreateDatabase}}NO{{end}}CREATEDB {{if not .BypassRLS}}NO{{end}}BYPASSRLS {{if not .Admin.Replication}}NO{{end}}REPLICATION;
+    ELSE
+        ALTER ROLE "{{.User}}" NOCREATEDB NOBYPASSRLS NOREPLICATION;
+{{- if or .BypassRLS .Admin.Replication}}
+        RAISE EXCEPTION 'before PostgreSQL 16 only a superuser gives bypassRowLevelSecurity and replication to roles: take them out of the config, or connect as one';
+{{- end}}
+{{- if .Admin.CreateRole}}
+        RAISE WARNING 'before PostgreSQL 16 a role with CREATEROLE can join any role but a superuser: set roles.admin.createRole to false if {{.Admin.Name}} is not to';
+{{- end}}
+    END IF;
+    IF version < 15 THEN
+        -- From then on this schema belongs to whoever owns the database.
+        ALTER SCHEMA public OWNER TO "{{.User}}";
+    END IF;
+END $$;
+-- Only its owner can close a database to PUBLIC.
+ALTER DATABASE "{{.Database}}" OWNER TO "{{.User}}";
+{{- range .ClosedDatabases}}
+ALTER DATABASE "{{.}}" OWNER TO "{{$.User}}";
+{{- end}}
+COMMIT;
+`

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// platformRoles are the shared roles of a cell, a stack of tenants on the server of another stack:
+// the platform, which made them. Their names come from its outputs, and what does not fit those is
+// found before anything but the reference is registered.
+func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
+	platform, err := pulumi.NewStackReference(ctx, cfg.Platform, nil)
+	if err != nil {
+		return nil, err
+	}
+	p, names, namesByKey := &problems{}, map[string]string{}, map[string]map[string]any{}
+	for _, output := range []string{
+		"app_service_role_name", "admin_service_role_name", "all_tenants_role_name", "all_tenants_admin_role_name", "database_name",
+		"login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names",
+	} {
+		details, err := platform.GetOutputDetails(output)
+		if err != nil {
+			return nil, fmt.Errorf("reading the output %s of %s: %w", output, cfg.Platform, err)
+		}
+		switch value := details.Value.(type) {
+		case string:
+			names[output] = value
+		case map[string]any:
+			namesByKey[output] = value
+		default:
+			p.add("platform", show(cfg.Platform), "a deployed stack of this program, with the output "+output)
+		}
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+
+	if database := names["database_name"]; database != cfg.Database {
+		p.add("postgresql:database", show(cfg.Database), show(database)+", where "+cfg.Platform+" has its roles")
+	}
+	taken := claims{}
+	for _, output := range slices.Sorted(maps.Keys(names)) {
+		taken[names[output]] = cfg.Platform + " (" + output + ")"
+	}
+	logins := pulumi.StringMap{}
+	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
+		for _, key := range slices.Sorted(maps.Keys(namesByKey[output])) {
+			name := fmt.Sprint(namesByKey[output][key])
+			taken[name] = cfg.Platform + " (" + join(output, key) + ")"
+			if output == "login_names" {
+				logins[key] = pulumi.String(name)
+			}
+		}
+	}
+	taken.addTenants(p, cfg)
+	return &SharedRoles{
+		App:             pulumi.String(names["app_service_role_name"]).ToStringOutput(),
+		Admin:           pulumi.String(names["admin_service_role_name"]).ToStringOutput(),
+		AllTenants:      pulumi.String(names["all_tenants_role_name"]).ToStringOutput(),
+		AllTenantsAdmin: pulumi.String(names["all_tenants_admin_role_name"]).ToStringOutput(),
+		Logins:          logins,
+		Passwords:       pulumi.StringMap{},
+		Ready:           platform,
+	}, p.err()
+}

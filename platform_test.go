@@ -1,0 +1,157 @@
+package main
+
+import (
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+)
+
+// cellConfig is the config of a cell with the given tenants.
+func cellConfig(tenants string) map[string]string {
+	cfg := stackConfig(tenants, ``)
+	delete(cfg, "tenant-permissions:roles")
+	cfg["tenant-permissions:platform"] = "org/tenant-permissions/prod"
+	return cfg
+}
+
+// platformOutputs are those of a platform stack with roles of its own names and one tenant.
+func platformOutputs() resource.PropertyMap {
+	return resource.NewPropertyMapFromMap(map[string]any{
+		"app_service_role_name":       "reader",
+		"admin_service_role_name":     "owner",
+		"admin_service_login_name":    "owner_login",
+		"all_tenants_role_name":       "everyone",
+		"all_tenants_admin_role_name": "everyone_admin",
+		"database_name":               "platform",
+		"login_names":                 map[string]any{"app": "reader", "admin": "owner_login", "bi": "dashboard"},
+		"tenant_role_names":           map[string]any{"hooli": "tenant_hooli"},
+		"tenant_login_names":          map[string]any{"hooli": "tenant_hooli_a"},
+		"tenant_schema_names":         map[string]any{"hooli": "hooli_data"},
+		"passwords":                   resource.MakeSecret(resource.NewProperty(resource.PropertyMap{"reader": resource.NewProperty("hush")})),
+	})
+}
+
+// A cell registers its tenants as the platform would, with the names of the platform's roles, and
+// nothing else.
+func TestCell(t *testing.T) {
+	whole, cell := &mocks{}, &mocks{platform: platformOutputs()}
+	roles := `{"app":{"name":"reader"},"admin":{"name":"owner","loginName":"owner_login"},"allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`
+	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"g","logins":{}}}`
+	if _, err := run(t, stackConfig(tenants, roles), whole); err != nil {
+		t.Fatal(err)
+	}
+	exports, err := run(t, cellConfig(tenants), cell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What comes from a resource of the platform has no edge here, and waits for the reference.
+	foreign := strings.NewReplacer("<-app-service-role", "", "<-admin-service-role", "", "<-all-tenants-admin", "", "<-all-tenants", "",
+		"after=default-functions", "after=org/tenant-permissions/prod")
+	for urn, args := range whole.resources {
+		if !strings.Contains(string(urn), "index:Tenant") {
+			continue
+		}
+		if got, want := describe(cell.resources[urn]), foreign.Replace(describe(args)); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		delete(cell.resources, urn)
+	}
+	if urns := cell.urns(); len(urns) != 1 || !strings.HasSuffix(urns[0], "::org/tenant-permissions/prod") {
+		t.Errorf("registered besides the tenants: %v", urns)
+	}
+
+	want := map[string]any{
+		"app_service_role_name":       "reader",
+		"admin_service_role_name":     "owner",
+		"admin_service_login_name":    "owner_login",
+		"all_tenants_role_name":       "everyone",
+		"all_tenants_admin_role_name": "everyone_admin",
+		"database_name":               "platform",
+		"login_names":                 map[string]string{"app": "reader", "admin": "owner_login", "bi": "dashboard"},
+		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "tenant_globex"},
+		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a"},
+		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
+		"passwords": map[string]string{
+			"tenant_acme":     generated("acme-password"),
+			"tenant_globex_a": generated("globex-a-password"),
+			"tenant_globex_b": generated("globex-b-password"),
+		},
+	}
+	if len(exports) != len(want) {
+		t.Errorf("%d outputs, want %d", len(exports), len(want))
+	}
+	for name, wantValue := range want {
+		if value, _ := await(t, exports[name]); !reflect.DeepEqual(value, wantValue) {
+			t.Errorf("output %s: got %v, want %v", name, value, wantValue)
+		}
+	}
+}
+
+// What does not fit the platform is said at once, and nothing is registered but the reference.
+func TestBadCell(t *testing.T) {
+	for _, test := range []struct {
+		name, tenants, database string
+		platform                func(outputs resource.PropertyMap)
+		want                    []string
+	}{
+		{
+			name:    "names of the platform",
+			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboard"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{}}`,
+			want: []string{
+				`tenants.c.schema: got "hooli_data", want a name that org/tenant-permissions/prod (tenant_schema_names.hooli) does not have already`,
+				`tenants.d.role: got "reader", want a name that org/tenant-permissions/prod (login_names.app) does not have already`,
+				`tenants.e.role: got "dashboard", want a name that org/tenant-permissions/prod (login_names.bi) does not have already`,
+				`tenants.f.schema: got "everyone", want a name that org/tenant-permissions/prod (all_tenants_role_name) does not have already`,
+				`tenants.g.role: got "tenant_hooli_a", want a name that org/tenant-permissions/prod (tenant_login_names.hooli) does not have already`,
+				`tenants.hooli.role: got "tenant_hooli", want a name that org/tenant-permissions/prod (tenant_role_names.hooli) does not have already`,
+			},
+		},
+		{
+			name: "another database", tenants: `{}`, database: "elsewhere",
+			want: []string{`postgresql:database: got "elsewhere", want "platform", where org/tenant-permissions/prod has its roles`},
+		},
+		{
+			name: "no platform", tenants: `{}`,
+			platform: func(outputs resource.PropertyMap) {
+				delete(outputs, "all_tenants_role_name")
+				outputs["login_names"] = resource.NewProperty(7.0)
+				outputs["database_name"] = resource.MakeSecret(resource.NewProperty("hushhush"))
+			},
+			want: []string{
+				`platform: got "org/tenant-permissions/prod", want a deployed stack of this program, with the output all_tenants_role_name`,
+				`platform: got "org/tenant-permissions/prod", want a deployed stack of this program, with the output database_name`,
+				`platform: got "org/tenant-permissions/prod", want a deployed stack of this program, with the output login_names`,
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m, cfg := &mocks{platform: platformOutputs()}, cellConfig(test.tenants)
+			if test.platform != nil {
+				test.platform(m.platform)
+			}
+			if test.database != "" {
+				maps.Copy(cfg, map[string]string{"postgresql:database": test.database})
+			}
+			_, err := run(t, cfg, m)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if len(m.resources) != 1 {
+				t.Errorf("registered %v", m.urns())
+			}
+			_, list, _ := strings.Cut(err.Error(), "nothing was changed:\n  ")
+			got := strings.Split(strings.TrimSpace(list), "\n  ")
+			for i, line := range got {
+				if i >= len(test.want) || !strings.HasPrefix(line, test.want[i]) {
+					t.Errorf("got line %d: %s", i, line)
+				}
+			}
+			if len(got) != len(test.want) || strings.Contains(err.Error(), "hushhush") {
+				t.Errorf("got %v\nwant %v", err, test.want)
+			}
+		})
+	}
+}
