@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -61,15 +63,19 @@ func killedRuns(t *testing.T, p *platform, want []string) {
 	p.settings = unprotected()
 	p.configure(t, manyTenants(20, 1), object{})
 	for range 5 {
-		p.killUp(t, "created", 5+random.IntN(30))
+		p.killUp(t, "created", 5+random.IntN(30), killTree)
+	}
+	p.killUp(t, "created", 5, crashProgram)
+	if !bytes.Contains(p.printed.Bytes(), []byte("goroutine ")) {
+		t.Error("the program did not crash")
 	}
 	p.heal(t)
 	sameRights(t, want, p.catalog(t))
 	p.clean(t)
 
 	p.configure(t, manyTenants(5, 2), object{})
-	p.killUp(t, "updated", 1+random.IntN(4))
-	p.killUp(t, "deleted", 1+random.IntN(20))
+	p.killUp(t, "updated", 1+random.IntN(4), killTree)
+	p.killUp(t, "deleted", 1+random.IntN(20), killTree)
 	p.heal(t)
 	removed := regexp.MustCompile(`tenant_t(0[5-9]|1\d)`)
 	sameRights(t, slices.DeleteFunc(slices.Clone(want), removed.MatchString), p.catalog(t))
@@ -83,6 +89,7 @@ func killedRuns(t *testing.T, p *platform, want []string) {
 			t.Error(err)
 		}
 	}
+	p.tellsNone(t, slices.Collect(maps.Values(passwords)))
 }
 
 // refusedRuns deploys twenty tenants a few at a time, in runs that the server refuses halfway,
@@ -135,6 +142,17 @@ func refusedRuns(t *testing.T, p *platform, want []string) {
 			"canceling statement due to lock timeout",
 		},
 		{
+			// Filling a disk takes one that is small. Roles belong to no database and fire no event
+			// trigger, but what comes after them does.
+			"disk full", 0,
+			sql(`CREATE FUNCTION public.disk_full() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+					RAISE EXCEPTION 'could not extend file "base/5/2619": No space left on device' USING ERRCODE = 'disk_full';
+				END $$`,
+				"CREATE EVENT TRIGGER disk_full ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA', 'GRANT', 'ALTER DEFAULT PRIVILEGES') EXECUTE FUNCTION public.disk_full()"),
+			sql("DROP EVENT TRIGGER disk_full", "DROP FUNCTION public.disk_full()"),
+			"No space left on device",
+		},
+		{
 			"statement cancelled", 1,
 			sql(alter+" SET statement_timeout = '100ms'", "BEGIN", "LOCK TABLE pg_authid IN SHARE MODE"),
 			sql("ROLLBACK", alter+" RESET statement_timeout"),
@@ -149,7 +167,7 @@ func refusedRuns(t *testing.T, p *platform, want []string) {
 			if cause.after == 0 {
 				progress.act()
 			}
-			_, err := p.stack.Up(t.Context(), optup.Parallel(8), optup.ProgressStreams(progress))
+			_, err := p.stack.Up(t.Context(), optup.Parallel(8), optup.ProgressStreams(io.MultiWriter(progress, &p.printed)), optup.ErrorProgressStreams(&p.printed))
 			cause.end(t, admin)
 			if err == nil || !regexp.MustCompile(cause.want).MatchString(err.Error()) {
 				t.Errorf("got error %v", err)
@@ -159,6 +177,7 @@ func refusedRuns(t *testing.T, p *platform, want []string) {
 		})
 	}
 	sameRights(t, want, p.catalog(t))
+	p.tellsNone(t, slices.Collect(maps.Values(p.passwords(t))))
 }
 
 // Two stacks deploy to one server at the same time.
@@ -217,9 +236,9 @@ func (tr *trigger) Write(text []byte) (int, error) {
 	return tr.text.Write(text)
 }
 
-// killUp runs up, kills it with its plugins once so many resources are "created" or the like, and
-// takes away what then keeps the CLI from its state.
-func (p *platform) killUp(t *testing.T, word string, after int) {
+// killUp runs up, has it killed once so many resources are "created" or the like, and takes away
+// what then keeps the CLI from its state.
+func (p *platform) killUp(t *testing.T, word string, after int, kill func(pid int) error) {
 	t.Helper()
 	for {
 		cmd := exec.CommandContext(t.Context(), tools.toolchain.Pulumi(), "up", "--yes", "--skip-preview", "--non-interactive",
@@ -229,8 +248,9 @@ func (p *platform) killUp(t *testing.T, word string, after int) {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 		var killed error
-		progress := &trigger{word: word, left: after, act: func() { killed = killTree(cmd.Process.Pid) }}
-		cmd.Stdout, cmd.Stderr = progress, progress
+		progress := &trigger{word: word, left: after, act: func() { killed = kill(cmd.Process.Pid) }}
+		both := io.MultiWriter(progress, &p.printed)
+		cmd.Stdout, cmd.Stderr = both, both
 		err := cmd.Run()
 		if killed != nil {
 			t.Fatal(killed)
@@ -247,32 +267,55 @@ func (p *platform) killUp(t *testing.T, word string, after int) {
 	p.unlock(t)
 }
 
-// killTree kills a process and all that descend from it. A group would not do: the CLI puts every
-// plugin into one of its own. The process stops first, so that it starts no other meanwhile.
-func killTree(root int) error {
-	if err := syscall.Kill(root, syscall.SIGSTOP); err != nil {
-		return err
-	}
+// descendants are a process and all that descend from it. A group would not do: the CLI puts every
+// plugin into one of its own.
+func descendants(root int) ([]int, error) {
 	processes, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	children := map[int][]int{}
 	for line := range strings.Lines(string(processes)) {
 		var pid, parent int
 		if _, err := fmt.Sscan(line, &pid, &parent); err != nil {
-			return err
+			return nil, err
 		}
 		children[parent] = append(children[parent], pid)
 	}
 	tree := []int{root}
 	for i := 0; i < len(tree); i++ {
 		tree = append(tree, children[tree[i]]...)
-		if err := syscall.Kill(tree[i], syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	}
+	return tree, nil
+}
+
+// killTree kills a process and all that descend from it. The process stops first, so that it
+// starts no other meanwhile.
+func killTree(root int) error {
+	if err := syscall.Kill(root, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	tree, err := descendants(root)
+	for _, pid := range tree {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
 	}
-	return nil
+	return err
+}
+
+// crashProgram makes the program under a CLI crash, so that Go prints what it was doing.
+func crashProgram(root int) error {
+	tree, err := descendants(root)
+	if err != nil {
+		return err
+	}
+	for _, pid := range tree {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && exe == tools.program {
+			return syscall.Kill(pid, syscall.SIGQUIT)
+		}
+	}
+	return errors.New("no process runs the program")
 }
 
 // unlock does what the README says to do after a kill: `pulumi cancel` for the lock. Before that,
