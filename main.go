@@ -49,8 +49,11 @@ func deploy(ctx *pulumi.Context) error {
 	return nil
 }
 
-// export sets the stack's outputs. They are a contract with other stacks: names are only ever
-// added.
+// outputsVersion is that of the contract which the outputs are with other stacks. What is added
+// leaves it as it is; whatever else changes in names, shapes or meaning raises it.
+const outputsVersion = 1
+
+// export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
@@ -62,11 +65,13 @@ func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[st
 			maps.Copy(passwords, tenant.Login.Passwords)
 		}
 	}
+	ctx.Export("outputs_version", pulumi.Int(outputsVersion))
 	ctx.Export("app_service_role_name", shared.App)
 	ctx.Export("admin_service_role_name", shared.Admin)
 	ctx.Export("admin_service_login_name", shared.Logins["admin"])
 	ctx.Export("all_tenants_role_name", shared.AllTenants)
 	ctx.Export("all_tenants_admin_role_name", shared.AllTenantsAdmin)
+	ctx.Export("role_names", shared.Roles)
 	ctx.Export("login_names", shared.Logins)
 	ctx.Export("tenant_role_names", tenantRoles)
 	ctx.Export("tenant_login_names", tenantLogins)

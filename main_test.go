@@ -87,17 +87,21 @@ func TestNamesComeFromResources(t *testing.T) {
 	}
 }
 
+// The contract with other stacks, of outputsVersion 1: these names and shapes. An output more is one
+// line more here; anything else needs another version.
 func TestOutputs(t *testing.T) {
 	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{"analyst":{}}`), &mocks{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{
+		"outputs_version":             1,
 		"app_service_role_name":       "app_service_role",
 		"admin_service_role_name":     "admin_service_role",
 		"admin_service_login_name":    "admin_service_login",
 		"all_tenants_role_name":       "all_tenants",
 		"all_tenants_admin_role_name": "all_tenants_admin",
+		"role_names":                  map[string]string{"app": "app_service_role", "admin": "admin_service_role", "analyst": "analyst"},
 		"login_names":                 map[string]string{"app": "app_service_role", "admin": "admin_service_login", "analyst": "analyst"},
 		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "g_login"},
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "g_login"},

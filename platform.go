@@ -19,7 +19,7 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	p, names, namesByKey := &problems{}, map[string]string{}, map[string]map[string]any{}
 	for _, output := range []string{
 		"app_service_role_name", "admin_service_role_name", "all_tenants_role_name", "all_tenants_admin_role_name", "database_name",
-		"login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names",
+		"role_names", "login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names",
 	} {
 		details, err := platform.GetOutputDetails(output)
 		if err != nil {
@@ -45,13 +45,13 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	for _, output := range slices.Sorted(maps.Keys(names)) {
 		taken[names[output]] = cfg.Platform + " (" + output + ")"
 	}
-	logins := pulumi.StringMap{}
+	shared := map[string]pulumi.StringMap{"role_names": {}, "login_names": {}}
 	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
 		for _, key := range slices.Sorted(maps.Keys(namesByKey[output])) {
 			name := fmt.Sprint(namesByKey[output][key])
 			taken[name] = cfg.Platform + " (" + join(output, key) + ")"
-			if output == "login_names" {
-				logins[key] = pulumi.String(name)
+			if told, ok := shared[output]; ok {
+				told[key] = pulumi.String(name)
 			}
 		}
 	}
@@ -61,7 +61,8 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		Admin:           pulumi.String(names["admin_service_role_name"]).ToStringOutput(),
 		AllTenants:      pulumi.String(names["all_tenants_role_name"]).ToStringOutput(),
 		AllTenantsAdmin: pulumi.String(names["all_tenants_admin_role_name"]).ToStringOutput(),
-		Logins:          logins,
+		Roles:           shared["role_names"],
+		Logins:          shared["login_names"],
 		Passwords:       pulumi.StringMap{},
 		Ready:           platform,
 	}, p.err()

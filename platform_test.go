@@ -26,7 +26,8 @@ func platformOutputs() resource.PropertyMap {
 		"all_tenants_role_name":       "everyone",
 		"all_tenants_admin_role_name": "everyone_admin",
 		"database_name":               "platform",
-		"login_names":                 map[string]any{"app": "reader", "admin": "owner_login", "bi": "dashboard"},
+		"role_names":                  map[string]any{"app": "reader", "admin": "owner", "bi": "dashboards"},
+		"login_names":                 map[string]any{"app": "reader", "admin": "owner_login", "bi": "dashboards_a"},
 		"tenant_role_names":           map[string]any{"hooli": "tenant_hooli"},
 		"tenant_login_names":          map[string]any{"hooli": "tenant_hooli_a"},
 		"tenant_schema_names":         map[string]any{"hooli": "hooli_data"},
@@ -64,13 +65,15 @@ func TestCell(t *testing.T) {
 	}
 
 	want := map[string]any{
+		"outputs_version":             1,
 		"app_service_role_name":       "reader",
 		"admin_service_role_name":     "owner",
 		"admin_service_login_name":    "owner_login",
 		"all_tenants_role_name":       "everyone",
 		"all_tenants_admin_role_name": "everyone_admin",
 		"database_name":               "platform",
-		"login_names":                 map[string]string{"app": "reader", "admin": "owner_login", "bi": "dashboard"},
+		"role_names":                  map[string]string{"app": "reader", "admin": "owner", "bi": "dashboards"},
+		"login_names":                 map[string]string{"app": "reader", "admin": "owner_login", "bi": "dashboards_a"},
 		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "tenant_globex"},
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a"},
 		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
@@ -99,11 +102,12 @@ func TestBadCell(t *testing.T) {
 	}{
 		{
 			name:    "names of the platform",
-			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboard"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{}}`,
+			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{}}`,
 			want: []string{
 				`tenants.c.schema: got "hooli_data", want a name that org/tenant-permissions/prod (tenant_schema_names.hooli) does not have already`,
-				`tenants.d.role: got "reader", want a name that org/tenant-permissions/prod (login_names.app) does not have already`,
-				`tenants.e.role: got "dashboard", want a name that org/tenant-permissions/prod (login_names.bi) does not have already`,
+				`tenants.d.role: got "reader", want a name that org/tenant-permissions/prod (role_names.app) does not have already`,
+				`tenants.e.role: got "dashboards", want a name that org/tenant-permissions/prod (role_names.bi) does not have already`,
+				`tenants.e2.role: got "dashboards_a", want a name that org/tenant-permissions/prod (login_names.bi) does not have already`,
 				`tenants.f.schema: got "everyone", want a name that org/tenant-permissions/prod (all_tenants_role_name) does not have already`,
 				`tenants.g.role: got "tenant_hooli_a", want a name that org/tenant-permissions/prod (tenant_login_names.hooli) does not have already`,
 				`tenants.hooli.role: got "tenant_hooli", want a name that org/tenant-permissions/prod (tenant_role_names.hooli) does not have already`,

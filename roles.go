@@ -13,9 +13,9 @@ import (
 type SharedRoles struct {
 	// Names of the roles in PostgreSQL.
 	App, Admin, AllTenants, AllTenantsAdmin pulumi.StringOutput
-	// Logins are the names to log in with of the app, the admin and all further readers, by key
-	// in the config.
-	Logins pulumi.StringMap
+	// Roles are the names of the app, the admin and all further readers, by key in the config;
+	// Logins are the names to log in with.
+	Roles, Logins pulumi.StringMap
 	// Passwords by login name; the values are secret. A cell has none of the platform's.
 	Passwords pulumi.StringMap
 	// Ready is registered last: what depends on it finds PUBLIC closed and every default
@@ -26,13 +26,13 @@ type SharedRoles struct {
 // newSharedRoles registers the shared roles, who is member of what, and what they may do in the
 // database before there is any tenant.
 func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
-	shared := &SharedRoles{Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}}
+	shared := &SharedRoles{Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}}
 	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{})
 	if err != nil {
 		return nil, err
 	}
 	shared.App = app.Name
-	shared.tell("app", app)
+	shared.tell("app", app.Name, app)
 
 	if shared.Admin, err = newStillRole(ctx, "admin-service-role", "roles.admin", cfg.Admin); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared.tell("admin", admin)
+	shared.tell("admin", shared.Admin, admin)
 
 	// All tenants are members of one role that may connect: one entry in the database's ACL
 	// instead of one per tenant.
@@ -77,7 +77,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		if err != nil {
 			return nil, err
 		}
-		shared.tell(key, reader)
+		shared.tell(key, reader.Name, reader)
 	}
 
 	// A GrantRole is replaced create first, delete second by default, and the delete would
@@ -102,8 +102,9 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	return shared, err
 }
 
-// tell notes what the outputs tell of a login, the key of which is that under roles.
-func (shared *SharedRoles) tell(key string, login *Login) {
+// tell notes what the outputs tell of a role and its login, by their key under roles.
+func (shared *SharedRoles) tell(key string, role pulumi.StringInput, login *Login) {
+	shared.Roles[key] = role
 	shared.Logins[key] = login.Active
 	maps.Copy(shared.Passwords, login.Passwords)
 }
