@@ -40,8 +40,10 @@ func writeNames(cfg Config, out io.Writer) error {
 	return nil
 }
 
-// writeSetup writes what a superuser runs before the first deployment where the program is not to
-// connect as one: SQL that makes the user it connects as, with what the config needs and no more.
+// writeSetup writes what is run before the first deployment where the program is not to connect as a
+// superuser: SQL that makes the user it connects as, with what the config needs and no more. A
+// superuser runs it, or whoever has CREATEROLE and CREATEDB and owns the database, such as the
+// administrator of a managed service.
 func writeSetup(cfg Config, out io.Writer) error {
 	if !validDatabase(cfg.User) {
 		return fmt.Errorf("postgresql:username: got %s, want %s", show(cfg.User), wantDatabase)
@@ -60,12 +62,14 @@ func writeSetup(cfg Config, out io.Writer) error {
 
 // setupTemplate needs no quoting beyond its own: the names in it are letters, digits, _ and -.
 const setupTemplate = `-- Makes the user {{.User}}, as whom tenant-permissions connects. A superuser runs this in the
--- database {{.Database}}, and again after changes of the config: it happens as a whole or not at
--- all. Then the user needs a password, in psql: \password {{.User}}
+-- database {{.Database}}, or its owner with CREATEROLE and CREATEDB, and again after changes of the
+-- config: it happens as a whole or not at all. Then the user needs a password, in psql:
+-- \password {{.User}}
 BEGIN;
 DO $$
 DECLARE
     version constant int := current_setting('server_version_num')::int / 10000;
+    attribute text;
 BEGIN
     IF current_database() <> '{{.Database}}' THEN
         RAISE EXCEPTION 'connected to the database %, want {{.Database}}', current_database();
@@ -77,11 +81,19 @@ BEGIN
         CREATE ROLE "{{.User}}";
     END IF;
     ALTER ROLE "{{.User}}" LOGIN CREATEROLE INHERIT;
-    IF version >= 16 THEN
-        -- It can give to roles what it has itself.
-        ALTER ROLE "{{.User}}" {{if not .Admin.CreateDatabase}}NO{{end}}CREATEDB {{if not .BypassRLS}}NO{{end}}BYPASSRLS {{if not .Admin.Replication}}NO{{end}}REPLICATION;
-    ELSE
-        ALTER ROLE "{{.User}}" NOCREATEDB NOBYPASSRLS NOREPLICATION;
+    -- From PostgreSQL 16 on it gives to roles only what it has itself. Nothing is altered that is so
+    -- already: who is no superuser may not even say NOREPLICATION.
+    FOR attribute IN
+        SELECT CASE WHEN wanted THEN '' ELSE 'NO' END || name
+        FROM pg_roles, LATERAL (VALUES
+            ('CREATEDB', rolcreatedb, {{.Admin.CreateDatabase}} AND version >= 16),
+            ('BYPASSRLS', rolbypassrls, {{.BypassRLS}} AND version >= 16),
+            ('REPLICATION', rolreplication, {{.Admin.Replication}} AND version >= 16)) AS attributes (name, has, wanted)
+        WHERE rolname = '{{.User}}' AND has <> wanted
+    LOOP
+        EXECUTE 'ALTER ROLE "{{.User}}" ' || attribute;
+    END LOOP;
+    IF version < 16 THEN
 {{- if or .BypassRLS .Admin.Replication}}
         RAISE EXCEPTION 'before PostgreSQL 16 only a superuser gives bypassRowLevelSecurity and replication to roles: take them out of the config, or connect as one';
 {{- end}}
@@ -94,10 +106,21 @@ BEGIN
         ALTER SCHEMA public OWNER TO "{{.User}}";
     END IF;
 END $$;
--- Only its owner can close a database to PUBLIC.
+-- Only its owner can close a database to PUBLIC. To hand one over, who is no superuser must be a
+-- member of the new owner.
+DO $$ BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        GRANT "{{.User}}" TO CURRENT_USER;
+    END IF;
+END $$;
 ALTER DATABASE "{{.Database}}" OWNER TO "{{.User}}";
 {{- range .ClosedDatabases}}
 ALTER DATABASE "{{.}}" OWNER TO "{{$.User}}";
 {{- end}}
+DO $$ BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        REVOKE "{{.User}}" FROM CURRENT_USER;
+    END IF;
+END $$;
 COMMIT;
 `

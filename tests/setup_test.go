@@ -159,3 +159,39 @@ func TestSetup(t *testing.T) {
 		sameFacts(t, before, p.catalog(t))
 	})
 }
+
+// On a managed service there is no superuser: its administrator has CREATEROLE and CREATEDB, owns the
+// database, and is left with nothing of the connecting user's.
+func TestSetupByAdministrator(t *testing.T) {
+	p := newPlatform(t, true)
+	super := p.superuser(t, database)
+	super.may(t,
+		"CREATE ROLE administrator LOGIN CREATEROLE CREATEDB PASSWORD 'administrator-password'",
+		"ALTER DATABASE "+database+" OWNER TO administrator")
+	script := p.setup(t, map[string]string{"postgresql:username": "deployer"})
+	admin, err := p.connect(t, "administrator", "administrator-password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.major == "14" {
+		// It would have to own the schema public as well.
+		admin.mayNot(t, insufficientPrivilege, script)
+		return
+	}
+	for range 2 { // again after a change of the config
+		if _, err := admin.Exec(t.Context(), script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin.mayNot(t, insufficientPrivilege, "SET ROLE deployer")
+	admin.may(t, "ALTER ROLE deployer PASSWORD 'deployer-password'")
+	p.user, p.password = "deployer", "deployer-password"
+	deployer := p.beside(t, "managed", p)
+	if err := deployer.stack.Workspace().SetEnvVars(map[string]string{"PGSUPERUSER": "false"}); err != nil {
+		t.Fatal(err)
+	}
+	deployer.configure(t, object{"acme": object{}}, object{})
+	deployer.up(t)
+	deployer.clean(t)
+	deployer.login(t, "tenant_acme").may(t, "SELECT 1")
+}
