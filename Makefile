@@ -3,7 +3,7 @@
 LOCAL := go -C local run ./cmd/local
 LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=$(CURDIR)/local/toolchain/actionlint/go.mod actionlint
-MODULES := . local cells examples/consumer tests
+MODULES := . local cells bench examples/consumer tests
 
 .PHONY: help
 help: ## list the commands (the default)
@@ -27,14 +27,22 @@ up-all: ## deploy the stack PLATFORM=prod, then all its cells, JOBS=2 at once
 preview-all: ## show what make up-all would change; makes stacks that are missing
 	@cells/up-all --preview $(PLATFORM)
 
-.PHONY: test test-unit test-local test-cells test-e2e test-breaks test-matrix
-test: test-unit test-local test-cells test-e2e ## run every test, against a real PostgreSQL
+.PHONY: bench bench-lean
+bench: ## measure first runs, previews and changes, about an hour; writes docs/benchmarks.*
+	go -C bench run .
+bench-lean: ## measure what each choice costs, about five minutes; writes docs/benchmarks.*
+	go -C bench run . -lean
+
+.PHONY: test test-unit test-local test-cells test-bench test-e2e test-breaks test-matrix
+test: test-unit test-local test-cells test-bench test-e2e ## run every test, against a real PostgreSQL
 test-unit: ## test the program with mocks
 	go test -race ./...
 test-local: ## test the local environment and the offline plugins
 	go -C local test ./...
 test-cells: ## test the tools for cells
 	go -C cells test ./...
+test-bench: ## test the benchmark with two tenants
+	go -C bench test ./...
 test-e2e: ## test the program from outside, as each kind of role; POSTGRES=14 chooses the server
 	POSTGRES=$(POSTGRES) go -C tests test -count=1 -timeout 30m ./...
 test-breaks: ## kill and stop runs at many points, about two minutes; not part of make test

@@ -4,6 +4,7 @@ package tests
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -178,6 +179,67 @@ func refusedRuns(t *testing.T, p *platform, want []string) {
 	}
 	sameRights(t, want, p.catalog(t))
 	p.tellsNone(t, slices.Collect(maps.Values(p.passwords(t))))
+}
+
+// A first load without checkpoints that is killed leaves tenants on the server that no state knows.
+// They are dropped by their names, and the next run makes them.
+func TestBreaksFirstLoad(t *testing.T) {
+	modes(t, func(t *testing.T, p *platform) {
+		p.configure(t, object{}, object{})
+		p.up(t)
+		before := p.catalog(t)
+		cell := p.cell(t, "cell", p)
+		cell.configure(t, manyTenants(20, 1), nil)
+		if err := cell.stack.Workspace().SetEnvVars(map[string]string{"PULUMI_SKIP_CHECKPOINTS": "true"}); err != nil {
+			t.Fatal(err)
+		}
+		cell.killUp(t, "created", 60, killTree)
+		if _, err := cell.tryUp(t); err == nil || !strings.Contains(err.Error(), "already exists") {
+			t.Fatalf("got error %v", err)
+		}
+		cell.unlock(t)
+
+		admin := p.login(t, "admin_service_login")
+		deployer, err := p.connect(t, p.user, p.password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := cell.claimed(t)
+		for _, name := range names {
+			admin.may(t, "DROP SCHEMA IF EXISTS "+name)
+		}
+		for _, name := range names {
+			deployer.may(t, "DROP ROLE IF EXISTS "+name)
+		}
+		sameFacts(t, before, p.catalog(t))
+		cell.heal(t)
+		cell.clean(t)
+		cell.login(t, "tenant_t07").may(t, "SELECT 1")
+	})
+}
+
+// claimed are the names that a stack's config claims on its server.
+func (p *platform) claimed(t *testing.T) (names []string) {
+	t.Helper()
+	config, err := p.stack.GetAllConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), tools.program, "names")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(encoded), t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		name, _, _ := strings.Cut(line, "\t")
+		names = append(names, name)
+	}
+	return names
 }
 
 // Two stacks deploy to one server at the same time.

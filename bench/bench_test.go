@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The benchmark from end to end, as small as it gets. It fails if a stack, or cells, make anything
+// else than the SQL that they are compared with.
+func TestBenchmark(t *testing.T) {
+	docs := t.TempDir()
+	for range 2 { // the second run joins what the first has left
+		var out, progress bytes.Buffer
+		if err := run(t.Context(), []string{"-n", "2", "-layouts", "one,1", "-docs", docs}, &out, &progress); err != nil {
+			t.Fatalf("%v\n%s", err, progress.Bytes())
+		}
+	}
+	results, err := loadResults(docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results.Measurements) != 3 {
+		t.Fatalf("%d measurements, want those of plain SQL, one stack and cells of 1", len(results.Measurements))
+	}
+	for _, m := range results.Measurements {
+		steps := []string{stepUp, stepAdd, stepRotate, stepDestroy}
+		if m.Layout != plainSQL {
+			steps = append(steps, stepPreview, stepRefresh, stepOne)
+			if m.StateBytes < 10e3 || m.PeakBytes < 50<<20 || m.Logins[stepUp] < 10 {
+				t.Errorf("%s: %d bytes of state, %d bytes of memory, %d logins", m.Layout, m.StateBytes, m.PeakBytes, m.Logins[stepUp])
+			}
+		}
+		for _, step := range steps {
+			if m.median(step) <= 0 {
+				t.Errorf("%s: no time of %s", m.Layout, step)
+			}
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(docs, "benchmarks.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(text), "# Benchmarks", "cells of 1", "(benchmarks.svg)")
+	picture, err := os.ReadFile(filepath.Join(docs, "benchmarks.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(picture), "<svg", "cells of 1")
+}
+
+func TestBadArguments(t *testing.T) {
+	for _, args := range []string{"-n 0", "-n 1,x", "-layouts two", "-layouts -1", "-reps 0", "-jobs 0", "-parallel 0"} {
+		if err := run(t.Context(), strings.Fields(args), t.Output(), t.Output()); err == nil {
+			t.Errorf("%s: accepted", args)
+		}
+	}
+}
+
+func TestFit(t *testing.T) {
+	for _, test := range []struct {
+		degree int
+		points map[int]float64
+		want   curve
+	}{
+		{2, map[int]float64{25: 3 + 50 + 625, 100: 3 + 200 + 10000, 400: 3 + 800 + 160000}, curve{3, 2, 1}},
+		{1, map[int]float64{25: 30, 100: 105}, curve{5, 1, 0}},
+		{0, map[int]float64{25: 2, 100: 2}, curve{2, 0, 0}},
+		// A curve through these would turn down.
+		{2, map[int]float64{10: 10, 20: 20, 40: 38}, curve{}},
+	} {
+		got, ok := fit(test.points, test.degree)
+		if !ok {
+			t.Errorf("%v: no curve", test.points)
+		}
+		for i := range got {
+			if got[i] < 0 {
+				t.Errorf("%v: got %v", test.points, got)
+			}
+			if test.want != (curve{}) && math.Abs(got[i]-test.want[i]) > 1e-6 {
+				t.Errorf("%v: got %v, want %v", test.points, got, test.want)
+			}
+		}
+	}
+	if _, ok := fit(map[int]float64{25: 1, 100: 2}, 2); ok {
+		t.Error("a parabola through two points")
+	}
+}
+
+// figures are made-up results: one stack takes n², cells of 25 n, plain SQL n/100 seconds.
+func figures() *results {
+	r := &results{}
+	for _, n := range []int{25, 100, 400} {
+		for l, seconds := range map[layout]float64{plainSQL: float64(n) / 100, 0: float64(n * n), 25: float64(n)} {
+			m := newMeasurement(l, n)
+			m.Environment = environment{CPU: "an engine", Cores: 2}
+			for _, step := range []string{stepUp, stepDestroy} {
+				m.note(step, cost{Seconds: seconds})
+			}
+			if l == 25 {
+				m.note(stepAdd, cost{Seconds: 3})
+			}
+			r.add(m, false)
+		}
+	}
+	return r
+}
+
+// The table puts the ratio first, marks what was not measured, and holds the targets against plain
+// SQL of the same run.
+func TestReport(t *testing.T) {
+	r := figures()
+	var text bytes.Buffer
+	r.writeTable(&text)
+	r.writeTargets(&text)
+	contains(t, text.String(),
+		"| one stack | 400 | 40,000 × (44 h) |",
+		"| one stack | *≈ 1,000* | *≈ 100,000 × (278 h)* |",
+		"| cells of 25 | *≈ 4,000* | *≈ 100 × (67 min)* |  |  |  | *≈ 3 s* |",
+		// Plain SQL of 400 takes 4 s, twice what the targets assume: they are met in half the time.
+		"first `up` of 400 tenants, cells of 25: 400 s, in at most 62 s where plain SQL of 400 takes 2 s | 31 × | 100 × | **missed** |",
+		"time for each tenant of 400, cells of 25, against that of 100 | 1.1 × | 1 × | met |")
+
+	standIns := newMeasurement(0, 25)
+	standIns.Environment = environment{CPU: "an engine", Cores: 2, StandIns: true}
+	standIns.note(stepUp, cost{Seconds: 1})
+	r.add(standIns, false)
+	text.Reset()
+	r.writeTable(&text)
+	contains(t, text.String(), "| one stack | 25 |", "| one stack (stand-ins, B) | 25 | 1 s |")
+}
+
+// A repetition joins the figures there are, a new run takes their place.
+func TestAdd(t *testing.T) {
+	r := &results{}
+	for i, join := range []bool{false, true, true} {
+		m := newMeasurement(25, 100)
+		m.note(stepUp, cost{Seconds: float64(i + 1), Peak: int64(10 - i)})
+		r.add(m, join)
+	}
+	if m := r.Measurements[0]; len(r.Measurements) != 1 || len(m.Seconds[stepUp]) != 3 || m.median(stepUp) != 2 || m.PeakBytes != 10 {
+		t.Errorf("joined to %+v", m)
+	}
+	m := newMeasurement(25, 100)
+	m.note(stepUp, cost{Seconds: 7})
+	r.add(m, false)
+	if len(r.Measurements) != 1 || r.Measurements[0].median(stepUp) != 7 {
+		t.Errorf("replaced to %+v", r.Measurements[0])
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for got, want := range map[string]string{
+		number(0): "0", number(0.0314): "0.031", number(1): "1", number(1.26): "1.3", number(59.5): "60", number(1550.9): "1,551", number(1234567): "1,234,567",
+		duration(0.0314): "31 ms", duration(0.74): "0.74 s", duration(599): "599 s", duration(601): "10 min", duration(36001): "10 h",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// A process counts with all that descend from it, and with nobody else.
+func TestResidentBytes(t *testing.T) {
+	proc := t.TempDir()
+	for pid, process := range map[string][2]string{"10": {"1", "5"}, "11": {"10", "7"}, "12": {"11", "11"}, "13": {"1", "100"}} {
+		stat := pid + " (a (strange) name) S " + process[0] + strings.Repeat(" 0", 19) + " " + process[1] + " 0\n"
+		if err := os.MkdirAll(filepath.Join(proc, pid), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeFiles(filepath.Join(proc, pid), map[string]string{"stat": stat}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := residentBytes(proc, 10); got != 23*int64(os.Getpagesize()) {
+		t.Errorf("got %d bytes", got)
+	}
+}
+
+// A patch that finds nothing to replace would measure the program as it is.
+func TestPatch(t *testing.T) {
+	for _, v := range variants {
+		if len(v.patch) == 0 {
+			continue
+		}
+		dir := t.TempDir()
+		if err := copyProgram("..", dir, v.patch); err != nil {
+			t.Errorf("%s: %v", v.name, err)
+		}
+		for file := range maps.Keys(v.patch) {
+			before, err := os.ReadFile(filepath.Join("..", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, err := os.ReadFile(filepath.Join(dir, file))
+			if err != nil || bytes.Equal(before, after) {
+				t.Errorf("%s: %s is the same, %v", v.name, file, err)
+			}
+		}
+	}
+	if _, err := apply([]string{"absent", "x"}, "text"); err == nil {
+		t.Error("replaced what is not there")
+	}
+}
+
+func contains(t *testing.T, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}
