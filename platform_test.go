@@ -30,7 +30,8 @@ func platformOutputs() resource.PropertyMap {
 		"login_names":                 map[string]any{"app": "reader", "admin": "owner_login", "bi": "dashboards_a"},
 		"tenant_role_names":           map[string]any{"hooli": "tenant_hooli"},
 		"tenant_login_names":          map[string]any{"hooli": "tenant_hooli_a"},
-		"tenant_schema_names":         map[string]any{"hooli": "hooli_data"},
+		"tenant_schema_names":         map[string]any{"hooli": "hooli_data", "umbrella": "umbrella"},
+		"retired_role_names":          map[string]any{"umbrella": "tenant_umbrella"},
 		"passwords":                   resource.MakeSecret(resource.NewProperty(resource.PropertyMap{"reader": resource.NewProperty("hush")})),
 	})
 }
@@ -77,6 +78,7 @@ func TestCell(t *testing.T) {
 		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "tenant_globex"},
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a"},
 		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
+		"retired_role_names":          map[string]string{},
 		"passwords": map[string]string{
 			"tenant_acme":     generated("acme-password"),
 			"tenant_globex_a": generated("globex-a-password"),
@@ -102,7 +104,7 @@ func TestBadCell(t *testing.T) {
 	}{
 		{
 			name:    "names of the platform",
-			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{}}`,
+			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{},"umbrella":{}}`,
 			want: []string{
 				`tenants.c.schema: got "hooli_data", want a name that org/tenant-permissions/prod (tenant_schema_names.hooli) does not have already`,
 				`tenants.d.role: got "reader", want a name that org/tenant-permissions/prod (role_names.app) does not have already`,
@@ -111,6 +113,7 @@ func TestBadCell(t *testing.T) {
 				`tenants.f.schema: got "everyone", want a name that org/tenant-permissions/prod (all_tenants_role_name) does not have already`,
 				`tenants.g.role: got "tenant_hooli_a", want a name that org/tenant-permissions/prod (tenant_login_names.hooli) does not have already`,
 				`tenants.hooli.role: got "tenant_hooli", want a name that org/tenant-permissions/prod (tenant_role_names.hooli) does not have already`,
+				`tenants.umbrella.role: got "tenant_umbrella", want a name that org/tenant-permissions/prod (retired_role_names.umbrella) does not have already`,
 			},
 		},
 		{

@@ -56,6 +56,13 @@ func TestRetirement(t *testing.T) {
 		if roles, _ := await(t, exports["tenant_role_names"]); !reflect.DeepEqual(roles, wantRoles) {
 			t.Errorf("%s: tenant_role_names is %v", test.tenant, roles)
 		}
+		wantRetired := map[string]string{}
+		if test.tenant != `{}` {
+			wantRetired["acme"] = "tenant_acme"
+		}
+		if roles, _ := await(t, exports["retired_role_names"]); !reflect.DeepEqual(roles, wantRetired) {
+			t.Errorf("%s: retired_role_names is %v", test.tenant, roles)
+		}
 		if schemas, _ := await(t, exports["tenant_schema_names"]); schemas.(map[string]string)["acme"] != "tenant_acme" {
 			t.Errorf("%s: tenant_schema_names is %v", test.tenant, schemas)
 		}

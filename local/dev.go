@@ -278,6 +278,27 @@ func (d *Dev) open(ctx context.Context) (out outputs, err error) {
 	return out, err
 }
 
+// Audit says who can reach what on the server of the stack that Up has deployed; args are those of
+// the audit, besides the outputs.
+func (d *Dev) Audit(ctx context.Context, args ...string) error {
+	if _, err := d.open(ctx); err != nil {
+		return err
+	}
+	outputs, err := d.ask(ctx, "stack", "output", "--stack", devStack, "--json")
+	if err != nil {
+		return err
+	}
+	if d.server, err = d.startServer(ctx); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run", ".", "-outputs", "-"}, args...)...)
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = filepath.Join(d.checkout, "audit"), d.env(), bytes.NewReader(outputs), os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
 // find returns the name and password of a login.
 func (o outputs) find(login Login) (name, password string, err error) {
 	name = login.Name

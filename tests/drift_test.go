@@ -21,6 +21,8 @@ type drift struct {
 	steps map[string]string
 	// byHand is the SQL for what Pulumi does not repair.
 	byHand []string
+	// noAccess is true for what gives nobody anything, so that the audit does not see it either.
+	noAccess bool
 }
 
 // ofAdmin begins a change of the default privileges of what the admin creates.
@@ -248,10 +250,12 @@ var unseenDrift = []drift{
 			"ALTER ROLE tenant_acme RESET work_mem",
 			"ALTER ROLE tenant_acme IN DATABASE " + database + " RESET search_path",
 		},
+		noAccess: true,
 	},
 }
 
-// What is changed behind Pulumi's back is repaired by one `up --refresh`, or is named here.
+// What is changed behind Pulumi's back is repaired by one `up --refresh`, or is named here and seen by
+// the audit.
 func TestDrift(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
 		tenants := object{"homeless": object{}, "owned": object{}, "rekeyed": object{}, "roleless": object{}}
@@ -275,7 +279,7 @@ func TestDrift(t *testing.T) {
 			rekeyed.steps = map[string]string{"rekeyed-role": "update password"}
 			seen = append(seen, rekeyed)
 		} else {
-			rekeyed.byHand = []string{"ALTER ROLE tenant_rekeyed PASSWORD '" + deployed + "'"}
+			rekeyed.byHand, rekeyed.noAccess = []string{"ALTER ROLE tenant_rekeyed PASSWORD '" + deployed + "'"}, true
 			unseen = append(unseen, rekeyed)
 		}
 
@@ -287,6 +291,19 @@ func TestDrift(t *testing.T) {
 			for _, d := range unseen {
 				super.may(t, d.byHand...)
 			}
+			sameFacts(t, before, p.catalog(t))
+			audit := newAuditor(t, p)
+			for _, d := range unseen {
+				super.may(t, d.breaks...)
+				if found := audit.violations(t); (len(found) == 0) != d.noAccess {
+					t.Errorf("%s: the audit finds %v", d.name, found)
+				}
+				super.may(t, d.byHand...)
+			}
+			if found := audit.violations(t); len(found) > 0 {
+				t.Errorf("the audit still finds %v", found)
+			}
+			super.may(t, "DROP OWNED BY auditor", "DROP ROLE auditor")
 			sameFacts(t, before, p.catalog(t))
 		})
 		t.Run("seen", func(t *testing.T) {

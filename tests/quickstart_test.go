@@ -30,6 +30,8 @@ func TestQuickStart(t *testing.T) {
 
 	contains(t, command(t, copied, "make", "up"), "tenant_role_names", "[secret]", "make psql TENANT=acme")
 	contains(t, command(t, copied, "make", "psql", "TENANT=acme", "PSQL_ARGS=-Atc 'SELECT current_user, current_schema'"), "tenant_acme|tenant_acme")
+	contains(t, command(t, copied, "make", "audit"), ": 0 violations in the database ai_platform_dev", "each tenant")
+	contains(t, command(t, copied, "make", "audit", "ARGS=why tenant_acme reads tenant_globex"), "tenant_acme reads tenant_globex: no")
 	contains(t, command(t, copied, "make", "up"), "unchanged")
 	contains(t, command(t, copied, "make", "preview"), "unchanged")
 	if changed := command(t, copied, "git", "status", "--short", "--untracked-files=all"); strings.Contains(changed, " M ") || strings.Contains(changed, "??") {

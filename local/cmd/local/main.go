@@ -25,7 +25,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want one of up, preview, down, psql, password")
+		return errors.New("want one of up, preview, down, audit, psql, password")
 	}
 	var login local.Login
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
@@ -46,6 +46,8 @@ func run(ctx context.Context, args []string) error {
 		return dev.Preview(ctx)
 	case "down":
 		return dev.Down()
+	case "audit":
+		return dev.Audit(ctx, flags.Args()...)
 	case "psql":
 		return dev.Psql(ctx, login, flags.Args()...)
 	case "password":

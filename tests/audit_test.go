@@ -1,0 +1,258 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// auditor runs the audit as a login that may connect and nothing more.
+type auditor struct {
+	program string
+	env     []string
+	// outputs are the files with the outputs of the stacks.
+	outputs []string
+}
+
+// newAuditor writes down the outputs of stacks on one server, without secrets.
+func newAuditor(t *testing.T, stacks ...*platform) *auditor {
+	t.Helper()
+	a := &auditor{program: filepath.Join(t.TempDir(), "audit")}
+	command(t, "../audit", "go", "build", "-buildvcs=false", "-o", a.program, ".")
+	p := stacks[0]
+	p.superuser(t, database).may(t,
+		"CREATE ROLE auditor LOGIN PASSWORD 'auditor-password'",
+		"GRANT CONNECT ON DATABASE "+database+" TO auditor")
+	a.env = append(os.Environ(), "PGHOST="+p.server.Host, fmt.Sprint("PGPORT=", p.server.Port),
+		"PGUSER=auditor", "PGPASSWORD=auditor-password", "PGSSLMODE=disable")
+	for _, stack := range stacks {
+		outputs, err := stack.stack.Outputs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := object{}
+		for name, output := range outputs {
+			values[name] = output.Value
+			if output.Secret {
+				values[name] = "[secret]" // as `pulumi stack output --json` prints it
+			}
+		}
+		encoded, err := json.Marshal(values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), stack.stack.Name()+".json")
+		if err := os.WriteFile(file, encoded, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a.outputs = append(a.outputs, "-outputs", file)
+	}
+	return a
+}
+
+// run returns what the audit prints, and its exit code.
+func (a *auditor) run(t *testing.T, args ...string) (out string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), a.program, slices.Concat(a.outputs, args)...)
+	cmd.Env = a.env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	code = cmd.ProcessState.ExitCode()
+	if code > 1 {
+		t.Fatalf("exit code %d: %s", code, stderr.String())
+	}
+	return stdout.String(), code
+}
+
+// violations are what the audit finds, each as rule, tenant, role and object.
+func (a *auditor) violations(t *testing.T) (found []string) {
+	t.Helper()
+	out, code := a.run(t, "-format", "json")
+	var report struct {
+		Violations []struct{ Rule, Tenant, Subject, Object, Text, Fix string }
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range report.Violations {
+		found = append(found, strings.Join([]string{v.Rule, v.Tenant, v.Subject, v.Object}, "|"))
+		if v.Text == "" || v.Fix == "" {
+			t.Errorf("%s has no text or no fix", found[len(found)-1])
+		}
+	}
+	if want := min(len(found), 1); code != want {
+		t.Errorf("exit code %d with %d violations", code, len(found))
+	}
+	return found
+}
+
+// planted is a violation made by hand.
+type planted struct {
+	plant, undo []string
+	want        string
+	since       string // version of PostgreSQL, "" for all
+}
+
+const adminDefaults = "ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role "
+
+// violations has every rule that a login without rights can check. ON_DATABASE is the tenants' database,
+// PROVIDER whom the provider connects as.
+var violations = []planted{
+	{plant: []string{"GRANT tenant_globex TO tenant_acme"}, undo: []string{"REVOKE tenant_globex FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|tenant_globex"},
+	{plant: []string{"GRANT app_service_role TO tenant_acme"}, undo: []string{"REVOKE app_service_role FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|app_service_role"},
+	{plant: []string{"GRANT pg_read_all_data TO tenant_acme"}, undo: []string{"REVOKE pg_read_all_data FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|pg_read_all_data"},
+	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO tenant_acme"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|tenant_globex"},
+	{
+		plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO tenant_acme", "GRANT SELECT ON ALL TABLES IN SCHEMA tenant_globex TO tenant_acme"},
+		undo:  []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM tenant_acme", "REVOKE SELECT ON ALL TABLES IN SCHEMA tenant_globex FROM tenant_acme"},
+		want:  "tenant-reaches-tenant|acme|tenant_acme|tenant_globex\ntenant-reaches-tenant|acme|tenant_acme|tenant_globex",
+	},
+	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO all_tenants"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM all_tenants"}, want: "tenant-reaches-tenant||all_tenants|tenant_globex"},
+	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{"GRANT SELECT (body) ON tenant_globex.docs TO stranger"}, undo: []string{"REVOKE SELECT (body) ON tenant_globex.docs FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{"GRANT pg_write_all_data TO stranger"}, undo: []string{"REVOKE pg_write_all_data FROM stranger"}, want: "stranger-reaches-tenant||stranger|initech"},
+	{plant: []string{"GRANT tenant_acme TO stranger"}, undo: []string{"REVOKE tenant_acme FROM stranger"}, want: "membership-unexpected|acme|stranger|tenant_acme"},
+	{plant: []string{"GRANT admin_service_role TO stranger"}, undo: []string{"REVOKE admin_service_role FROM stranger"}, want: "membership-unexpected||stranger|admin_service_role"},
+	{plant: []string{"GRANT stranger TO app_service_role"}, undo: []string{"REVOKE stranger FROM app_service_role"}, want: "membership-unexpected||app_service_role|stranger"},
+	{plant: []string{"GRANT stranger TO tenant_acme"}, undo: []string{"REVOKE stranger FROM tenant_acme"}, want: "membership-unexpected|acme|tenant_acme|stranger"},
+	{plant: []string{"GRANT all_tenants TO tenant_acme WITH ADMIN OPTION GRANTED BY PROVIDER"}, undo: []string{"REVOKE ADMIN OPTION FOR all_tenants FROM tenant_acme GRANTED BY PROVIDER"}, want: "tenant-admin-option|acme|tenant_acme|all_tenants"},
+	{plant: []string{"GRANT stranger TO tenant_acme WITH ADMIN OPTION"}, undo: []string{"REVOKE stranger FROM tenant_acme"}, want: "tenant-admin-option|acme|tenant_acme|stranger"},
+	{plant: []string{"GRANT CONNECT ON DATABASE ON_DATABASE TO PUBLIC"}, undo: []string{"REVOKE CONNECT ON DATABASE ON_DATABASE FROM PUBLIC"}, want: "public-on-database||PUBLIC|ON_DATABASE"},
+	{plant: []string{"GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC"}, undo: []string{"REVOKE ALL ON SCHEMA public FROM PUBLIC"}, want: "public-on-schema-public||PUBLIC|public\npublic-on-schema-public||PUBLIC|public"},
+	{plant: []string{"GRANT USAGE ON SCHEMA tenant_acme TO PUBLIC"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_acme FROM PUBLIC"}, want: "public-on-tenant-schema|acme|PUBLIC|tenant_acme"},
+	{plant: []string{"GRANT SELECT ON tenant_acme.docs TO PUBLIC"}, undo: []string{"REVOKE SELECT ON tenant_acme.docs FROM PUBLIC"}, want: "public-on-tenant-schema|acme|PUBLIC|tenant_acme"},
+	{plant: []string{"GRANT EXECUTE ON FUNCTION tenant_acme.answer() TO PUBLIC"}, undo: []string{"REVOKE EXECUTE ON FUNCTION tenant_acme.answer() FROM PUBLIC"}, want: "public-on-functions|acme|PUBLIC|tenant_acme"},
+	{
+		plant: []string{"ALTER FUNCTION tenant_acme.answer() SECURITY DEFINER", "GRANT EXECUTE ON FUNCTION tenant_acme.answer() TO tenant_acme"},
+		undo:  []string{"ALTER FUNCTION tenant_acme.answer() SECURITY INVOKER", "REVOKE EXECUTE ON FUNCTION tenant_acme.answer() FROM tenant_acme"},
+		want:  "security-definer|acme|tenant_acme|tenant_acme.answer()",
+	},
+	{plant: []string{adminDefaults + "GRANT EXECUTE ON FUNCTIONS TO PUBLIC"}, undo: []string{adminDefaults + "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"}, want: "public-on-functions||PUBLIC|all schemas"},
+	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO tenant_acme", "GRANT SELECT ON tenant_acme.own TO app_service_role"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "tenant-owns|acme|tenant_acme|table tenant_acme.own"},
+	{plant: []string{"SELECT lo_create(4711)", "ALTER LARGE OBJECT 4711 OWNER TO tenant_acme"}, undo: []string{"SELECT lo_unlink(4711)"}, want: "tenant-owns|acme|tenant_acme|large object 4711"},
+	{plant: []string{"GRANT CREATE ON SCHEMA tenant_acme TO tenant_acme"}, undo: []string{"REVOKE CREATE ON SCHEMA tenant_acme FROM tenant_acme"}, want: "tenant-creates|acme|tenant_acme|tenant_acme"},
+	{plant: []string{"GRANT CREATE ON SCHEMA public TO all_tenants"}, undo: []string{"REVOKE CREATE ON SCHEMA public FROM all_tenants"}, want: "tenant-creates||all_tenants|public"},
+	{plant: []string{"GRANT TEMPORARY ON DATABASE ON_DATABASE TO tenant_acme"}, undo: []string{"REVOKE TEMPORARY ON DATABASE ON_DATABASE FROM tenant_acme"}, want: "tenant-temporary|acme|tenant_acme|ON_DATABASE"},
+	{plant: []string{"ALTER ROLE tenant_acme CREATEROLE CREATEDB"}, undo: []string{"ALTER ROLE tenant_acme NOCREATEROLE NOCREATEDB"}, want: "tenant-attribute|acme|tenant_acme|"},
+	{plant: []string{"ALTER ROLE tenant_acme SUPERUSER"}, undo: []string{"ALTER ROLE tenant_acme NOSUPERUSER"}, want: "tenant-attribute|acme|tenant_acme|"},
+	{plant: []string{"ALTER ROLE all_tenants BYPASSRLS"}, undo: []string{"ALTER ROLE all_tenants NOBYPASSRLS"}, want: "tenant-attribute||all_tenants|"},
+	{plant: []string{"ALTER ROLE analyst REPLICATION"}, undo: []string{"ALTER ROLE analyst NOREPLICATION"}, want: "app-attribute||analyst|"},
+	{plant: []string{"GRANT SELECT ON tenant_acme.docs TO tenant_acme WITH GRANT OPTION"}, undo: []string{"REVOKE GRANT OPTION FOR SELECT ON tenant_acme.docs FROM tenant_acme"}, want: "tenant-grant-option|acme|tenant_acme|tenant_acme"},
+	{plant: []string{"GRANT TRUNCATE ON tenant_acme.docs TO tenant_acme"}, undo: []string{"REVOKE TRUNCATE ON tenant_acme.docs FROM tenant_acme"}, want: "privilege-unexpected|acme|tenant_acme|tenant_acme"},
+	{plant: []string{"ALTER SCHEMA tenant_acme OWNER TO stranger"}, undo: []string{"ALTER SCHEMA tenant_acme OWNER TO admin_service_role"}, want: "schema-owner|acme|stranger|tenant_acme"},
+	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO stranger", "GRANT SELECT ON tenant_acme.own TO app_service_role, tenant_acme"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "object-owner|acme|stranger|tenant_acme.own"},
+	{plant: []string{"REVOKE SELECT ON tenant_acme.docs, tenant_acme.notes FROM app_service_role"}, undo: []string{"GRANT SELECT ON tenant_acme.docs, tenant_acme.notes TO app_service_role"}, want: "app-cannot-read|acme|app_service_role|tenant_acme"},
+	{plant: []string{"REVOKE USAGE ON SCHEMA tenant_acme FROM tenant_acme"}, undo: []string{"GRANT USAGE ON SCHEMA tenant_acme TO tenant_acme"}, want: "tenant-cannot-use|acme|tenant_acme|tenant_acme"},
+	{plant: []string{"REVOKE SELECT ON SEQUENCE tenant_acme.tickets FROM tenant_acme"}, undo: []string{"GRANT SELECT ON SEQUENCE tenant_acme.tickets TO tenant_acme"}, want: "tenant-cannot-use|acme|tenant_acme|tenant_acme"},
+	{plant: []string{"GRANT INSERT ON ALL TABLES IN SCHEMA tenant_acme TO app_service_role"}, undo: []string{"REVOKE INSERT ON ALL TABLES IN SCHEMA tenant_acme FROM app_service_role"}, want: "app-writes|acme|app_service_role|tenant_acme"},
+	{plant: []string{"GRANT CREATE ON DATABASE ON_DATABASE TO analyst"}, undo: []string{"REVOKE CREATE ON DATABASE ON_DATABASE FROM analyst"}, want: "app-writes||analyst|ON_DATABASE"},
+	{plant: []string{adminDefaults + "REVOKE SELECT ON TABLES FROM app_service_role"}, undo: []string{adminDefaults + "GRANT SELECT ON TABLES TO app_service_role"}, want: "default-privileges-missing||app_service_role|all schemas"},
+	{plant: []string{adminDefaults + "IN SCHEMA tenant_acme REVOKE INSERT, SELECT ON TABLES FROM tenant_acme"}, undo: []string{adminDefaults + "IN SCHEMA tenant_acme GRANT INSERT, SELECT ON TABLES TO tenant_acme"}, want: "default-privileges-missing|acme|tenant_acme|tenant_acme"},
+	{plant: []string{adminDefaults + "GRANT SELECT ON TABLES TO all_tenants"}, undo: []string{adminDefaults + "REVOKE SELECT ON TABLES FROM all_tenants"}, want: "default-privileges-extra||all_tenants|all schemas"},
+	{plant: []string{"REVOKE tenant_acme FROM all_tenants_admin GRANTED BY PROVIDER"}, undo: []string{"GRANT tenant_acme TO all_tenants_admin WITH ADMIN OPTION"}, want: "membership-missing|acme|all_tenants_admin|tenant_acme"},
+	{plant: []string{"REVOKE all_tenants FROM tenant_acme GRANTED BY PROVIDER"}, undo: []string{"GRANT all_tenants TO tenant_acme"}, want: "membership-missing|acme|tenant_acme|all_tenants"},
+	{plant: []string{"GRANT app_service_role TO analyst GRANTED BY admin_service_role"}, undo: []string{"REVOKE app_service_role FROM analyst GRANTED BY admin_service_role"}, want: "membership-twice||analyst|app_service_role", since: "16"},
+	{plant: []string{"DROP ROLE initech"}, undo: []string{"CREATE ROLE initech"}, want: "role-missing||initech|"},
+	{plant: []string{"ALTER SCHEMA tenant_hooli RENAME TO gone"}, undo: []string{"ALTER SCHEMA gone RENAME TO tenant_hooli"}, want: "schema-missing|hooli||tenant_hooli\nschema-unknown|||gone"},
+	{plant: []string{"GRANT all_tenants TO stranger"}, undo: []string{"REVOKE all_tenants FROM stranger"}, want: "role-unknown||stranger|stranger is a member of all_tenants"},
+	{plant: []string{"CREATE SCHEMA nobodys AUTHORIZATION admin_service_role"}, undo: []string{"DROP SCHEMA nobodys"}, want: "schema-unknown|||nobodys"},
+	{plant: []string{"ALTER ROLE all_tenants LOGIN"}, undo: []string{"ALTER ROLE all_tenants NOLOGIN"}, want: "login-unexpected||all_tenants|"},
+	{plant: []string{"ALTER ROLE tenant_umbrella LOGIN"}, undo: []string{"ALTER ROLE tenant_umbrella NOLOGIN"}, want: "login-unexpected|umbrella|tenant_umbrella|"},
+}
+
+// answers are those of why, in a new deployment.
+var answers = map[string]string{
+	"tenant_acme reads tenant_globex.docs": `no
+  USAGE on schema tenant_globex: missing. tenant_acme is none of those who have it, nor a member: admin_service_role, app_service_role, tenant_globex`,
+	"tenant_acme writes tenant_acme.docs": `yes
+  USAGE on schema tenant_acme: granted to tenant_acme
+  INSERT on table tenant_acme.docs: granted to tenant_acme
+  UPDATE on table tenant_acme.docs: granted to tenant_acme
+  DELETE on table tenant_acme.docs: granted to tenant_acme`,
+	"analyst reads tenant_globex.docs": `yes
+  USAGE on schema tenant_globex: granted to app_service_role; analyst: member of app_service_role
+  SELECT on table tenant_globex.docs: granted to app_service_role; analyst: member of app_service_role`,
+	"tenant_globex_a uses tenant_globex": `yes
+  USAGE on schema tenant_globex: granted to tenant_globex; tenant_globex_a: member of tenant_globex`,
+	"app_service_role writes tenant_acme.docs": `no
+  USAGE on schema tenant_acme: granted to app_service_role
+  INSERT on table tenant_acme.docs: missing. app_service_role is none of those who have it, nor a member: admin_service_role, tenant_acme`,
+	"admin_service_login_a owns tenant_acme": `yes
+  owner of schema tenant_acme: admin_service_role owns it; admin_service_login_a: member of admin_service_login, member of admin_service_role`,
+	"tenant_acme creates-in tenant_acme": `no
+  CREATE on schema tenant_acme: missing. tenant_acme is none of those who have it, nor a member: admin_service_role`,
+}
+
+// A deployment has no violation, whatever is in it, and each violation planted is found, with that
+// finding and no other.
+func TestAudit(t *testing.T) {
+	modes(t, func(t *testing.T, p *platform) {
+		tenants := object{
+			"acme": object{}, "globex": object{"logins": object{}}, "hooli": object{"suspended": true, "adopt": true},
+			"initech": object{"role": "initech_login", "schema": "initech"}, "umbrella": object{"retire": "keep"},
+		}
+		p.configure(t, tenants, object{"analyst": object{}, "dashboard": object{"logins": object{}}, "admin": object{"logins": object{}}})
+		p.up(t)
+		cell := p.cell(t, "cell", p)
+		cell.configure(t, object{"wonka": object{}}, nil)
+		cell.up(t)
+		admin := p.login(t, "admin_service_login_a")
+		for _, schema := range []string{"tenant_acme", "tenant_globex", "initech", "tenant_wonka"} {
+			makeTables(t, admin, schema)
+		}
+		super := p.superuser(t, database)
+		super.may(t, "CREATE ROLE stranger LOGIN")
+		a := newAuditor(t, p, cell)
+		if found := a.violations(t); len(found) > 0 {
+			t.Fatalf("violations in a new deployment:\n%s", strings.Join(found, "\n"))
+		}
+		for _, v := range violations {
+			if v.since > p.major {
+				continue
+			}
+			v.check(t, p, a, super)
+		}
+		for question, want := range answers {
+			if out, _ := a.run(t, append([]string{"why"}, strings.Fields(question)...)...); out != question+": "+want+"\n" {
+				t.Errorf("got %swant %s: %s", out, question, want)
+			}
+		}
+		// Only a superuser sees how passwords are stored.
+		super.may(t, "SET password_encryption = md5", "ALTER ROLE tenant_acme PASSWORD 'x'")
+		a.env = append(a.env, "PGUSER="+p.server.User, "PGPASSWORD="+p.server.Password)
+		if found := a.violations(t); !slices.Equal(found, []string{"md5-password|acme|tenant_acme|"}) {
+			t.Errorf("found %v", found)
+		}
+		super.may(t, "ALTER ROLE tenant_acme PASSWORD NULL")
+		if found := a.violations(t); len(found) > 0 {
+			t.Errorf("violations in the end:\n%s", strings.Join(found, "\n"))
+		}
+	})
+}
+
+// check plants, looks, and undoes.
+func (v planted) check(t *testing.T, p *platform, a *auditor, super *session) {
+	t.Helper()
+	run := func(statements []string) {
+		for _, sql := range statements {
+			super.may(t, strings.NewReplacer("ON_DATABASE", database, "PROVIDER", p.user).Replace(sql))
+		}
+	}
+	run(v.plant)
+	found := strings.Join(a.violations(t), "\n")
+	run(v.undo)
+	if want := strings.ReplaceAll(v.want, "ON_DATABASE", database); found != want {
+		t.Errorf("%s: found\n%s\nwant\n%s", v.plant, found, want)
+	}
+}
