@@ -1,0 +1,3 @@
+module tenant-permissions/review
+
+go 1.26.0
