@@ -147,17 +147,28 @@ func (c *catalog) holds(o *object) (holds []hold) {
 		}
 		holds = append(holds, hold{p.grantee, right(o.kind, p.name), reason, p})
 	}
-	for name, privileges := range map[string][]string{
-		"pg_read_all_data":  {"SELECT", "USAGE"},
-		"pg_write_all_data": {"INSERT", "UPDATE", "DELETE", "USAGE"},
-	} {
-		for _, p := range privileges {
-			if predefined := c.byName[name]; predefined != nil && applies(o.kind, p) {
-				holds = append(holds, hold{predefined.oid, right(o.kind, p), name, privilege{name: p, grantee: predefined.oid}})
+	for _, all := range predefined {
+		for _, p := range all.privileges {
+			if role := c.byName[all.role]; role != nil && applies(o.kind, p) {
+				holds = append(holds, hold{role.oid, right(o.kind, p), all.role, privilege{name: p, grantee: role.oid}})
 			}
 		}
 	}
 	return holds
+}
+
+// predefined are PostgreSQL's own roles whose members have privileges on everything, or that reach
+// everything by the server's files and have none that the catalog knows of.
+var predefined = []struct {
+	role       string
+	privileges []string
+}{
+	{"pg_read_all_data", []string{"SELECT", "USAGE"}},
+	{"pg_write_all_data", []string{"INSERT", "UPDATE", "DELETE", "USAGE"}},
+	{"pg_maintain", []string{"MAINTAIN"}}, // from PostgreSQL 17 on
+	{"pg_read_server_files", nil},
+	{"pg_write_server_files", nil},
+	{"pg_execute_server_program", nil},
 }
 
 // applies reports whether a predefined role's privilege is one on this kind of object: reading and

@@ -183,27 +183,64 @@ type record = map[string]any
 // What is wrong with the arguments and the outputs is told at once, before anything is connected to.
 func TestBadInput(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		args  []string
-		files []string
-		want  []string
+		name     string
+		args     []string
+		files    []string
+		want     []string
+		database string // PGDATABASE
 	}{
-		{"no file", nil, nil, []string{"-outputs: got nothing"}},
-		{"arguments", []string{"-format", "yaml", "who"}, nil, []string{`-format: got "yaml"`, "-outputs: got nothing", `arguments: got "who"`}},
-		{"no JSON", nil, []string{"Outputs:"}, []string{"0.json: got ", "want what `pulumi stack output --json` prints"}},
-		{"another shape", nil, []string{stack(func(o record) { o["tenant_role_names"] = []string{} })}, []string{"tenant_role_names"}},
+		{name: "no file", want: []string{"-outputs: got nothing"}},
+		{name: "arguments", args: []string{"-format", "yaml", "who"}, want: []string{`-format: got "yaml"`, "-outputs: got nothing", `arguments: got "who"`}},
+		{name: "no JSON", files: []string{"Outputs:"}, want: []string{"0.json: got ", "want what `pulumi stack output --json` prints"}},
 		{
-			"missing outputs", nil,
-			[]string{stack(func(o record) { delete(o, "login_names"); o["outputs_version"] = 2; o["database_name"] = "" })},
-			[]string{"0.json: outputs_version: got 2, want 1", "0.json: database_name: got nothing", "0.json: login_names: got nothing"},
+			name: "other shapes",
+			files: []string{stack(func(o record) {
+				o["tenant_role_names"] = []string{}
+				o["app_service_role_name"] = 1
+				o["role_names"] = nil
+			})},
+			want: []string{
+				"0.json: tenant_role_names: got [], want names by key", "0.json: app_service_role_name: got 1, want a name",
+				"0.json: role_names: got nothing, want names by key",
+			},
 		},
 		{
-			"two stacks", nil,
-			[]string{stack(func(record) {}), stack(func(o record) { o["database_name"] = "other" })},
-			[]string{`1.json: database_name: got "other", want "postgres"`, "1.json: tenant_schema_names.acme: got the tenant acme, which "},
+			name:  "missing outputs",
+			files: []string{stack(func(o record) { delete(o, "login_names"); o["outputs_version"] = 2; o["database_name"] = "" })},
+			want:  []string{"0.json: outputs_version: got 2, want 1", `0.json: database_name: got "", want a name`, "0.json: login_names: got nothing, want names by key"},
 		},
+		{
+			name: "outputs that do not fit each other",
+			files: []string{stack(func(o record) {
+				o["tenant_schema_names"] = record{"acme": "tenant_acme", "globex": "tenant_globex", "hooli": "tenant_hooli"}
+				o["tenant_role_names"] = record{"acme": "tenant_acme", "hooli": "tenant_hooli", "initech": "tenant_initech"}
+				o["tenant_login_names"], o["retired_role_names"] = record{"acme": "tenant_acme"}, record{"acme": "tenant_acme"}
+			})},
+			want: []string{
+				"0.json: retired_role_names.globex: got nothing, want the role", `0.json: tenant_login_names.hooli: got "", want a name`,
+				`0.json: retired_role_names.acme: got "tenant_acme", want nothing`, `0.json: tenant_role_names.initech: got "tenant_initech", want only tenants`,
+			},
+		},
+		{
+			name: "two stacks",
+			files: []string{
+				stack(func(o record) {
+					o["role_names"], o["login_names"] = record{"analyst": "analyst"}, record{"analyst": "analyst"}
+				}),
+				stack(func(o record) {
+					o["role_names"], o["login_names"] = record{"analyst": "other"}, record{"analyst": "analyst"}
+					o["database_name"] = "other"
+				}),
+			},
+			want: []string{
+				`1.json: database_name: got "other", want "postgres"`, "1.json: tenant_schema_names.acme: got the tenant acme, which ",
+				`1.json: role_names.analyst: got "other", want "analyst"`,
+			},
+		},
+		{name: "another database", files: []string{stack(func(record) {})}, database: "other", want: []string{`PGDATABASE: got "other", want "postgres"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("PGDATABASE", test.database)
 			dir := t.TempDir()
 			args := []string{}
 			for i, text := range test.files {
@@ -226,6 +263,80 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// A cell that has not run since the platform has changed tells less, or something older, of the
+// shared roles, and counts no less for that.
+func TestStacks(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for i, text := range []string{
+		stack(func(o record) {
+			delete(o, "outputs_version")
+			delete(o, "role_names")
+			delete(o, "retired_role_names")
+			o["login_names"] = record{"app": "app", "admin": "admin_login", "analyst": "analyst"}
+		}),
+		stack(func(o record) {
+			o["role_names"] = record{"app": "app", "admin": "admin", "analyst": "analyst", "dashboard": "board"}
+			o["login_names"] = record{"app": "app_b", "admin": "admin_login", "analyst": "analyst", "dashboard": "board_a"}
+			o["tenant_role_names"], o["tenant_login_names"] = record{}, record{}
+			o["tenant_schema_names"], o["retired_role_names"] = record{"globex": "globex"}, record{"globex": "tenant_globex"}
+		}),
+	} {
+		file := filepath.Join(dir, fmt.Sprint(i, ".json"))
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	got, err := readStacks(files, strings.NewReader(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := declared{
+		database: "postgres", app: "app", admin: "admin", allTenants: "everyone", allTenantsAdmin: "everyone_admin",
+		readers: map[string]string{"analyst": "analyst", "dashboard": "board"},
+		logins:  map[string][]string{"app": {"app", "app_b"}, "admin": {"admin_login"}, "analyst": {"analyst"}, "dashboard": {"board_a"}},
+		tenants: []Tenant{
+			{Key: "acme", Role: "tenant_acme", Login: "tenant_acme", Schema: "tenant_acme", Stack: files[0]},
+			{Key: "globex", Retired: "tenant_globex", Schema: "globex", Stack: files[1]},
+		},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// What an admin option is good for PostgreSQL has no function for.
+func TestWaysToARole(t *testing.T) {
+	const top, middle, low = 1, 2, 3
+	for _, test := range []struct {
+		name    string
+		members []membership // of low in middle and of middle in top
+		want    strength
+		reached bool
+	}{
+		{"inherits all the way", []membership{{inherit: true}, {inherit: true}}, inherits, true},
+		{"SET ROLE, then inherits", []membership{{set: true}, {inherit: true}}, sets, true},
+		{"SET ROLE twice", []membership{{set: true}, {set: true}}, sets, true},
+		{"SET ROLE is not inherited", []membership{{inherit: true}, {set: true}}, 0, false},
+		{"an admin option inherited", []membership{{inherit: true}, {admin: true}}, admins, true},
+		{"an admin option by SET ROLE", []membership{{set: true}, {admin: true}}, admins, true},
+		{"an admin option on who inherits", []membership{{admin: true}, {inherit: true}}, admins, true},
+		{"an admin option on who has one", []membership{{admin: true}, {admin: true}}, admins, true},
+		{"a member in name only", []membership{{}, {admin: true}}, 0, false},
+		{"a member of a member in name only", []membership{{admin: true}, {}}, 0, false},
+	} {
+		c := &catalog{}
+		test.members[0].member, test.members[0].role = low, middle
+		test.members[1].member, test.members[1].role = middle, top
+		c.members = test.members
+		c.index()
+		if way, reached := c.membersOf(top)[low]; reached != test.reached || way.strength != test.want {
+			t.Errorf("%s: got %d, %t", test.name, way.strength, reached)
+		}
+	}
+}
+
 // A database in which nothing is as the outputs say has a finding for each role and schema, in all
 // formats, and the file gets the same as standard output.
 func TestFormats(t *testing.T) {
@@ -245,7 +356,7 @@ func TestFormats(t *testing.T) {
 		return out.String()
 	}
 	text := audit()
-	for _, want := range []string{"\nrole-missing\n  admin: the stack has the role admin (roles.admin)", "  acme, tenant_acme: the stack has the role tenant_acme", "\nschema-missing\n", "fix: pulumi up --refresh", "\nNotes\n"} {
+	for _, want := range []string{"\nrole-missing (6)\n  -     admin\n    the stack has the role admin (roles.admin), the server has not\n    fix: pulumi up --refresh\n", "\n  acme  tenant_acme\n", "\nschema-missing (1)\n", "\nNotes\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -12,7 +12,7 @@ import (
 // report puts all together. Only what is the stacks' is in it: the database, the tenants' schemas
 // and what they hold.
 func (s *system) report(taken time.Time) Report {
-	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: slices.Clone(s.tenants)}
+	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
 	lists, principals := map[string]int{}, map[string]Principal{}
 	for _, o := range s.objects {
 		tenant := s.tenantBySchema[o.schema]
@@ -120,7 +120,7 @@ func (s *system) expectedRights(id oid, o *object, tenant *Tenant, rights []stri
 	}
 	switch s.kinds[id] {
 	case KindTenant, KindTenantLogin:
-		return s.tenantOf[id] == tenant.Key && only(rightRead, rightWrite, rightUse)
+		return s.tenantOf[id] == tenant.Key && tenant.Retired == "" && only(rightRead, rightWrite, rightUse)
 	case KindApp, KindReader:
 		return only(rightRead, rightUse) && (o.kind != "sequence" || only(rightRead))
 	default:

@@ -27,6 +27,8 @@ type catalog struct {
 	owned    []owned
 	// open are the other databases that PUBLIC may connect to.
 	open []string
+	// settings are those that roles have been given.
+	settings []setting
 	// md5 are the roles with an MD5 password, nil where the passwords cannot be read.
 	md5 map[oid]bool
 
@@ -57,8 +59,11 @@ type object struct {
 	acl                string
 	// columns are further privileges on single columns.
 	columns []privilege
-	// definer is true for a SECURITY DEFINER function that sets no search_path.
-	definer bool
+	// definer is true for a SECURITY DEFINER function, ownPath if it sets a search_path.
+	definer, ownPath bool
+	// shows are relations of tenants that a view or a table's parts show with the rights of the
+	// owner, where they are in another schema.
+	shows []*object
 }
 
 // String is the object as SQL names it, without quotes.
@@ -93,6 +98,14 @@ type owned struct {
 	what string
 }
 
+// setting is one that a role has been given, of which the value may be anybody's secret.
+type setting struct {
+	role        oid
+	name, value string
+	// here is true if it is for this database only.
+	here bool
+}
+
 // readCatalog reads all of it in one transaction that can only read. Everyone may: what takes a
 // superuser is left out.
 func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, schemas []string) (*catalog, error) {
@@ -103,7 +116,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, sch
 			strconv.FormatInt(timeout.Milliseconds(), 10)); err != nil {
 			return err
 		}
-		for _, read := range []func(context.Context, pgx.Tx) error{c.readServer, c.readRoles, c.readMemberships} {
+		for _, read := range []func(context.Context, pgx.Tx) error{c.readServer, c.readRoles, c.readSettings, c.readMemberships} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -162,6 +175,22 @@ func (c *catalog) readRoles(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+func (c *catalog) readSettings(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `SELECT setrole, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), setdatabase <> 0
+		FROM pg_db_role_setting, unnest(setconfig) AS setting
+		WHERE setrole <> 0 AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+		ORDER BY 1, 2`)
+	if err != nil {
+		return err
+	}
+	var s setting
+	_, err = pgx.ForEachRow(rows, []any{&s.role, &s.name, &s.value, &s.here}, func() error {
+		c.settings = append(c.settings, s)
+		return nil
+	})
+	return err
+}
+
 func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
 	// Whoever owns the database is a member of pg_database_owner without a row that says so.
 	query := `SELECT roleid, member, grantor, admin_option, inherit_option, set_option FROM pg_auth_members`
@@ -169,7 +198,8 @@ func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
 		query = `SELECT roleid, member, grantor, admin_option, rolinherit, true FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = member`
 	}
 	rows, err := tx.Query(ctx, query+` UNION ALL
-		SELECT 'pg_database_owner'::regrole, datdba, 10, false, true, true FROM pg_database WHERE datname = current_database()`)
+		SELECT 'pg_database_owner'::regrole, datdba, 10, false, true, true FROM pg_database WHERE datname = current_database()
+		ORDER BY 1, 2, 3`)
 	if err != nil {
 		return err
 	}
@@ -181,31 +211,63 @@ func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// objectsQuery has the database, all schemas but PostgreSQL's own, and what is in the schemas $1.
+// shownQuery has what relations show of those in the schemas $1 with the rights of their owner: a
+// view, and a table with its partitions and those that inherit from it, through others as well.
+const shownQuery = `
+WITH RECURSIVE shows AS (
+	SELECT ev_class AS relation, refobjid AS shown FROM pg_rewrite
+		JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid AND refclassid = 'pg_class'::regclass
+		JOIN pg_class ON pg_class.oid = ev_class
+		WHERE refobjid <> ev_class AND NOT EXISTS (
+			SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::bool)
+	UNION SELECT inhparent, inhrelid FROM pg_inherits JOIN pg_class ON pg_class.oid = inhparent AND relkind IN ('r', 'p', 'f')
+), through AS (
+	SELECT relation, shown FROM shows JOIN pg_class ON pg_class.oid = shown JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = ANY ($1)
+	UNION SELECT shows.relation, through.shown FROM shows JOIN through ON shows.shown = through.relation)
+SELECT relation, from_space.nspname || '.' || from_class.relname, of_space.nspname || '.' || of_class.relname FROM through
+	JOIN pg_class from_class ON from_class.oid = relation JOIN pg_namespace from_space ON from_space.oid = from_class.relnamespace
+	JOIN pg_class of_class ON of_class.oid = shown JOIN pg_namespace of_space ON of_space.oid = of_class.relnamespace
+	WHERE from_space.oid <> of_space.oid ORDER BY 2, 3`
+
+// objectsQuery has the database, all schemas, what is in the schemas $1, and the relations $2.
 const objectsQuery = `
 WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY ($1)), objects AS (
-	SELECT 'database' AS kind, '' AS schema, datname::text AS name, datdba AS owner, coalesce(datacl, acldefault('d', datdba)) AS acl, false AS definer
+	SELECT 'database' AS kind, '' AS schema, datname::text AS name, datdba AS owner, coalesce(datacl, acldefault('d', datdba)) AS acl, false AS definer, false AS own_path
 		FROM pg_database WHERE datname = current_database()
-	UNION ALL SELECT 'schema', nspname, '', nspowner, coalesce(nspacl, acldefault('n', nspowner)), false
-		FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+	UNION ALL SELECT 'schema', nspname, '', nspowner, coalesce(nspacl, acldefault('n', nspowner)), false, false
+		FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
 	UNION ALL SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' ELSE 'table' END,
-			nspname, relname, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), false
-		FROM pg_class JOIN spaces ON spaces.oid = relnamespace WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+			nspname, relname, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), false, false
+		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+		WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND (relnamespace IN (SELECT oid FROM spaces) OR pg_class.oid = ANY ($2))
 	UNION ALL SELECT 'function', nspname, proname || '(' || oidvectortypes(proargtypes) || ')', proowner,
 			coalesce(proacl, acldefault('f', proowner)),
-			prosecdef AND NOT EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')
+			prosecdef, EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')
 		FROM pg_proc JOIN spaces ON spaces.oid = pronamespace)
-SELECT kind, schema, name, owner, acl::text, definer FROM objects ORDER BY schema, name, kind`
+SELECT kind, schema, name, owner, acl::text, definer, own_path FROM objects ORDER BY schema, name, kind`
 
 func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) error {
-	rows, err := tx.Query(ctx, objectsQuery, schemas)
+	rows, err := tx.Query(ctx, shownQuery, schemas)
 	if err != nil {
+		return err
+	}
+	var relation oid
+	var name, shown string
+	relations, shows := []oid{}, map[string][]string{}
+	if _, err = pgx.ForEachRow(rows, []any{&relation, &name, &shown}, func() error {
+		relations = append(relations, relation)
+		shows[name] = append(shows[name], shown)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if rows, err = tx.Query(ctx, objectsQuery, schemas, relations); err != nil {
 		return err
 	}
 	var o object
 	byName := map[string]*object{}
 	texts := map[string]string{} // one copy of each
-	if _, err = pgx.ForEachRow(rows, []any{&o.kind, &o.schema, &o.name, &o.owner, &o.acl, &o.definer}, func() error {
+	if _, err = pgx.ForEachRow(rows, []any{&o.kind, &o.schema, &o.name, &o.owner, &o.acl, &o.definer, &o.ownPath}, func() error {
 		found := o
 		if _, ok := texts[o.acl]; !ok {
 			texts[o.acl] = o.acl
@@ -218,6 +280,13 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 		return nil
 	}); err != nil {
 		return err
+	}
+	for name, all := range shows {
+		for _, of := range all {
+			if o := byName[of]; o != nil {
+				byName[name].shows = append(byName[name].shows, o)
+			}
+		}
 	}
 	if err := c.readColumns(ctx, tx, schemas, byName); err != nil {
 		return err
@@ -282,16 +351,17 @@ func (c *catalog) readDefaults(ctx context.Context, tx pgx.Tx) error {
 }
 
 // readOwned reads who owns what by the dependencies between objects and roles, which know all kinds
-// of objects in all databases. Of those of a role with much, a few are enough.
+// of objects in all databases. Of those of a role with much, a few are told.
 func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT refobjid, what FROM (
-			SELECT refobjid, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number,
-				CASE WHEN dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-					THEN pg_describe_object(classid, objid, objsubid)
-					ELSE 'something in the database ' || coalesce((SELECT datname FROM pg_database WHERE oid = dbid), '?') END AS what
+	rows, err := tx.Query(ctx, `SELECT refobjid,
+			CASE WHEN dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+				THEN pg_describe_object(classid, objid, objsubid)
+				ELSE 'something in the database ' || coalesce((SELECT datname FROM pg_database WHERE oid = dbid), '?') END
+			|| CASE WHEN number = 3 AND total > 3 THEN ' and ' || total - 3 || ' more' ELSE '' END
+		FROM (
+			SELECT *, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number, count(*) OVER (PARTITION BY refobjid) AS total
 			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
-				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)
-				AND refobjid NOT IN (SELECT nspowner FROM pg_namespace)) AS dependencies
+				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)) AS dependencies
 		WHERE number <= 3 ORDER BY refobjid, number`)
 	if err != nil {
 		return err

@@ -69,10 +69,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 		return err
 	}
 	stacks, err := readStacks(files, stdin)
-	if err != nil {
+	cfg, wrong := connection(stacks)
+	if err := errors.Join(err, wrong); err != nil {
 		return err
 	}
-	s, err := look(ctx, stacks, *timeout)
+	s, err := look(ctx, cfg, stacks, *timeout)
 	if err != nil {
 		return err
 	}
@@ -97,13 +98,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	return nil
 }
 
-// look connects with the usual PG* variables, to the stacks' database unless they say otherwise.
-func look(ctx context.Context, stacks declared, timeout time.Duration) (_ *system, err error) {
+// connection is the one of the usual PG* variables, to the stacks' database.
+func connection(stacks declared) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig("application_name=tenant-permissions-audit")
 	if err != nil {
 		return nil, err
 	}
+	if stacks.database != "" && cfg.Database != "" && cfg.Database != stacks.database {
+		return nil, fmt.Errorf("PGDATABASE: got %q, want %q, as in the outputs, or nothing", cfg.Database, stacks.database)
+	}
 	cfg.Database = stacks.database
+	return cfg, nil
+}
+
+// look reads the catalog, and says which role is what.
+func look(ctx context.Context, cfg *pgx.ConnConfig, stacks declared, timeout time.Duration) (_ *system, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err

@@ -14,20 +14,33 @@ import (
 type findings struct {
 	*system
 	violations, notes []Finding
-	// blamed are roles that a finding says reach too much; what others reach by way of them needs
-	// no further one.
+	// blamed are roles that a finding says reach too much, and told are such memberships; what
+	// others reach by way of them needs no further one.
 	blamed map[oid]bool
+	told   map[edge]bool
 	// groups are objects with one and the same problem, whose text has a place for them; fixes are
 	// those of the first of each.
 	groups map[Finding][]string
 	fixes  map[Finding]string
+	// grants are the objects on which one and the same is granted, or is not.
+	grants map[grant][]*object
+}
+
+// grant is a finding about privileges on objects of one kind in one schema. Its text and its fix have
+// a place for them.
+type grant struct {
+	Finding
+	kind string
 }
 
 // them is the place of the objects in the text of a group.
 const them = "\x00"
 
 func (s *system) findings() (violations, notes []Finding) {
-	f := &findings{system: s, violations: slices.Clone(s.missing), blamed: map[oid]bool{}, groups: map[Finding][]string{}, fixes: map[Finding]string{}}
+	f := &findings{
+		system: s, violations: append([]Finding{}, s.missing...), notes: []Finding{}, blamed: map[oid]bool{}, told: map[edge]bool{},
+		groups: map[Finding][]string{}, fixes: map[Finding]string{}, grants: map[grant][]*object{},
+	}
 	f.checkRoles()
 	f.checkMemberships()
 	f.checkOwned()
@@ -42,6 +55,9 @@ func (s *system) findings() (violations, notes []Finding) {
 		}
 		f.violations = append(f.violations, finding)
 	}
+	for grant, objects := range f.grants {
+		f.violations = append(f.violations, grant.finding(objects))
+	}
 	f.note()
 	for _, all := range [][]Finding{f.violations, f.notes} {
 		slices.SortFunc(all, func(a, b Finding) int {
@@ -49,6 +65,26 @@ func (s *system) findings() (violations, notes []Finding) {
 		})
 	}
 	return f.violations, f.notes
+}
+
+// finding is that of a grant, with its objects.
+func (g grant) finding(objects []*object) Finding {
+	var names []string
+	for _, o := range objects {
+		names = append(names, o.String())
+	}
+	on := quotedObject(objects[0])
+	if len(objects) > 1 {
+		on = "ALL " + g.kind + "S IN SCHEMA " + quoted(objects[0].schema)
+	}
+	g.Text, g.Fix = strings.Replace(g.Text, them, list(names), 1), strings.Replace(g.Fix, them, on, 1)
+	return g.Finding
+}
+
+// addGrant adds an object to the finding that is the same for it and others.
+func (f *findings) addGrant(finding Finding, o *object) {
+	g := grant{finding, strings.ToUpper(kindGroup(o.kind))}
+	f.grants[g] = append(f.grants[g], o)
 }
 
 // list names the first of many.
@@ -139,11 +175,15 @@ func (f *findings) checkMemberships() {
 		tenant := cmp.Or(f.tenantOf[wanted.role], f.tenantOf[wanted.member])
 		admin := f.expected[wanted]
 		hasAdmin := slices.ContainsFunc(of, func(m membership) bool { return m.admin })
+		inherits := slices.ContainsFunc(of, func(m membership) bool { return m.inherit })
 		switch {
 		case len(of) == 0:
 			f.add("membership-missing", tenant, member, role, member+" is no member of "+role, "pulumi up --refresh")
 		case admin && !hasAdmin:
 			f.add("membership-missing", tenant, member, role, member+" is a member of "+role+" without the admin option", "pulumi up --refresh")
+		case !inherits && (f.kinds[wanted.member] == KindTenant || f.kinds[wanted.member] == KindReader):
+			f.add("membership-missing", tenant, member, role, member+" is a member of "+role+", but does not inherit what that holds",
+				"ALTER ROLE "+quoted(member)+" INHERIT, and from PostgreSQL 16 on GRANT "+quoted(role)+" TO "+quoted(member)+" WITH INHERIT TRUE")
 		case !admin && hasAdmin:
 			rule := "membership-unexpected"
 			if f.isTenant(wanted.member) {
@@ -160,45 +200,57 @@ func (f *findings) checkMemberships() {
 		if _, ok := f.expected[edge{m.role, m.member}]; ok || f.trusted(m.member) && !f.managed(m.member) {
 			continue
 		}
-		role, member := f.name(m.role), f.name(m.member)
 		// From PostgreSQL 16 on whoever creates a role has the admin option on it, so the admin on
 		// those it creates.
 		if f.kinds[m.member] == KindAdmin && f.kinds[m.role] == KindOther && m.admin {
 			continue
 		}
-		tenant := cmp.Or(f.tenantOf[m.member], f.tenantOf[m.role])
-		fix := "REVOKE " + quoted(role) + " FROM " + quoted(member)
-		switch {
-		case f.name(m.role) == f.allTenants || f.name(m.role) == f.allTenantsAdmin || f.name(m.member) == f.allTenantsAdmin:
-			who := m.member
-			if f.name(m.member) == f.allTenantsAdmin {
-				who = m.role
-			}
-			f.blamed[m.member] = true
-			if f.managed(who) {
-				f.add("membership-unexpected", tenant, member, role, member+" is a member of "+role, fix)
-				continue
-			}
-			f.group(Finding{Rule: "role-unknown", Subject: f.name(who), Text: f.name(who) + " is no role of these stacks, but " + them, Fix: "give the outputs of the cell that has it, or " + fix}, member+" is a member of "+role)
-		case f.isTenant(m.member):
-			f.blamed[m.member] = true
-			rule := "membership-unexpected"
-			if f.reachesOthers(m) {
-				rule = "tenant-reaches-tenant"
-			} else if m.admin {
-				rule = "tenant-admin-option"
-			}
-			f.add(rule, f.tenantOf[m.member], member, role, member+" is a member of "+role, fix)
-		case f.managed(m.member), f.managed(m.role):
-			f.blamed[m.member] = true
-			f.add("membership-unexpected", tenant, member, role, member+" is a member of "+role, fix)
+		if f.managed(m.member) || f.managed(m.role) {
+			f.unexpected(m)
 		}
 	}
+}
+
+// unexpected tells of a membership that the design does not have.
+func (f *findings) unexpected(m membership) {
+	role, member := f.name(m.role), f.name(m.member)
+	if f.told[edge{m.role, m.member}] {
+		return // by another grantor
+	}
+	f.told[edge{m.role, m.member}] = true
+	fix := "REVOKE " + quoted(role) + " FROM " + quoted(member)
+	stranger := m.member
+	if member == f.allTenantsAdmin {
+		stranger = m.role
+	}
+	if (role == f.allTenants || role == f.allTenantsAdmin || member == f.allTenantsAdmin) && !f.managed(stranger) {
+		f.group(Finding{
+			Rule: "role-unknown", Subject: f.name(stranger),
+			Text: f.name(stranger) + " is no role of these stacks, but " + them, Fix: "in no outputs you gave: give those of another cell if it has it, or " + fix,
+		}, member+" is a member of "+role)
+		return
+	}
+	f.blamed[m.member] = true
+	rule, tenant := "membership-unexpected", cmp.Or(f.tenantOf[m.member], f.tenantOf[m.role])
+	if f.isTenant(m.member) {
+		tenant = f.tenantOf[m.member]
+		if f.reachesOthers(m) {
+			rule = "tenant-reaches-tenant"
+		} else if m.admin {
+			rule = "tenant-admin-option"
+		}
+	}
+	f.add(rule, tenant, member, role, member+" is a member of "+role, fix)
 }
 
 // reachesOthers reports whether a membership of a tenant gives it anything of another tenant, or of
 // all.
 func (f *findings) reachesOthers(m membership) bool {
+	for _, power := range f.powers() {
+		if _, ok := f.membersOf(power)[m.member]; ok {
+			return true
+		}
+	}
 	for _, o := range f.objects {
 		if o.kind != "schema" || f.tenantBySchema[o.schema] == nil || f.tenantBySchema[o.schema].Key == f.tenantOf[m.member] {
 			continue
@@ -250,12 +302,16 @@ func (f *findings) checkObjects() {
 			f.group(Finding{
 				Rule: "object-owner", Tenant: tenant.Key, Subject: f.name(o.owner),
 				Text: f.name(o.owner) + " owns " + them + ", so the default privileges of the admin do not hold there",
-				Fix:  "REASSIGN OWNED BY " + quoted(f.name(o.owner)) + " TO " + quoted(f.admin),
+				Fix:  "ALTER " + altered(o) + " OWNER TO " + quoted(f.admin) + ", then GRANT on it what the tenant and the app need",
 			}, o.String())
 		}
 		f.checkGrants(o, tenant)
-		if tenant != nil {
+		f.checkShown(o)
+		if tenant != nil && (o.kind == "schema" || admin != nil && o.owner == admin.oid) {
 			f.checkUse(o, tenant)
+		}
+		if o.kind == "database" {
+			f.checkConnect(o)
 		}
 	}
 	for i := range f.tenants {
@@ -277,60 +333,167 @@ func (f *findings) ownerIsBlamed(o *object) bool {
 
 // checkGrants looks at what is granted on an object beyond the design.
 func (f *findings) checkGrants(o *object, tenant *Tenant) {
+	found := map[Finding][]string{} // the privileges, by what they have in common
 	for _, p := range slices.Concat(f.acls[o.acl], o.columns) {
-		who, what := f.name(p.grantee), p.name
+		finding, broken := f.judge(o, tenant, p)
+		if !broken {
+			continue
+		}
+		finding.Subject, finding.Object = f.name(p.grantee), cmp.Or(o.schema, o.name)
+		what := p.name
 		if p.column != "" {
 			what += " (" + quoted(p.column) + ")"
 		}
-		fix := "REVOKE " + what + " ON " + quotedObject(o) + " FROM " + quoted(who)
-		if o.definer && p.grantee != o.owner {
-			f.add("security-definer", tenant.Key, who, o.String(), who+" can execute it with the rights of "+f.name(o.owner)+", and it sets no search_path",
-				"ALTER "+quotedObject(o)+" SET search_path = pg_catalog")
+		found[finding] = append(found[finding], what)
+	}
+	for finding, privileges := range found {
+		who, option, what := finding.Subject, "", strings.Join(privileges, ", ")
+		if who == "PUBLIC" {
+			who = "everybody"
 		}
-		if p.grantee == 0 {
-			f.checkPublic(o, tenant, p, fix)
+		if finding.Rule == "tenant-grant-option" {
+			option = "GRANT OPTION FOR "
+		}
+		finding.Text = who + " holds " + what + " on " + them + finding.Text
+		finding.Fix = "REVOKE " + option + what + " ON " + them + " FROM " + quoted(finding.Subject)
+		f.addGrant(finding, o)
+	}
+	f.checkDefiner(o, tenant)
+}
+
+// judge says which rule a privilege breaks, if any, whose it is, and what the text has after the
+// privilege and the object.
+func (f *findings) judge(o *object, tenant *Tenant, p privilege) (found Finding, broken bool) {
+	creates := (o.kind == "database" || o.kind == "schema") && (p.name == "CREATE" || p.name == "TEMPORARY")
+	if p.grantee == 0 {
+		return f.judgePublic(o, tenant, creates)
+	}
+	if p.grantee == o.owner || f.trusted(p.grantee) {
+		return found, false
+	}
+	found.Tenant = f.tenantOf[p.grantee]
+	switch kind := f.kinds[p.grantee]; {
+	case creates && f.isTenant(p.grantee):
+		found.Rule = "tenant-creates"
+		if p.name == "TEMPORARY" {
+			found.Rule = "tenant-temporary"
+		}
+	case f.isTenant(p.grantee) && tenant != nil && tenant.Key != f.tenantOf[p.grantee]:
+		found.Rule = "tenant-reaches-tenant"
+		f.blamed[p.grantee] = true
+	case f.managed(p.grantee) && p.grantable:
+		found.Rule, found.Text = "tenant-grant-option", " with grant option, and can hand it on"
+	case tenant == nil: // the database, or a schema of no tenant
+		if kind == KindOther || p.name == "CONNECT" || p.name == "USAGE" || len(o.shows) > 0 {
+			return found, false
+		}
+		found.Rule = "privilege-unexpected"
+		if kind == KindApp || kind == KindReader {
+			found.Rule = "app-writes"
+		}
+	case kind == KindTenant || kind == KindTenantLogin:
+		if tenant.Retired == "" && f.tenantMay(o.kind, p.name) {
+			return found, false
+		}
+		found.Rule = "privilege-unexpected"
+		if tenant.Retired != "" {
+			found.Text = ", and is retired"
+		}
+	case kind == KindApp || kind == KindReader:
+		if p.name == "SELECT" || o.kind == "schema" && p.name == "USAGE" || o.kind == "function" {
+			return found, false
+		}
+		found.Rule, found.Tenant = "app-writes", tenant.Key
+	default:
+		f.blamed[p.grantee] = true
+		found.Rule, found.Tenant = "stranger-reaches-tenant", tenant.Key
+	}
+	return found, true
+}
+
+// judgePublic is judge for what everybody holds.
+func (f *findings) judgePublic(o *object, tenant *Tenant, creates bool) (found Finding, broken bool) {
+	switch {
+	case o.kind == "database":
+		found.Rule = "public-on-database"
+	case o.kind == "schema" && o.schema == "public":
+		found.Rule = "public-on-schema-public"
+	case tenant == nil:
+		found.Rule, found.Text = "tenant-creates", ", tenants among them"
+		return found, creates
+	case o.kind == "function":
+		found.Rule, found.Tenant = "public-on-functions", tenant.Key
+	default:
+		found.Rule, found.Tenant = "public-on-tenant-schema", tenant.Key
+	}
+	return found, true
+}
+
+// checkDefiner looks for functions that run with the rights of their owner and let the caller choose
+// what the names in them mean.
+func (f *findings) checkDefiner(o *object, tenant *Tenant) {
+	if !o.definer {
+		return
+	}
+	var callers []string
+	for _, p := range f.acls[o.acl] {
+		if p.grantee != o.owner {
+			callers = append(callers, f.name(p.grantee))
+		}
+	}
+	text := strings.Join(callers, " and ") + " can execute it with the rights of " + f.name(o.owner)
+	switch {
+	case len(callers) == 0:
+	case o.ownPath:
+		f.notes = append(f.notes, Finding{Rule: "security-definer", Tenant: tenant.Key, Subject: callers[0], Object: o.String(), Text: text + ", and it sets its search_path: right if it checks what it is asked for"})
+	default:
+		f.add("security-definer", tenant.Key, callers[0], o.String(), text+", and it sets no search_path", "ALTER "+quotedObject(o)+" SET search_path = pg_catalog")
+	}
+}
+
+// checkShown looks at who can read, by way of a view for instance, what is in another schema.
+func (f *findings) checkShown(o *object) {
+	var shown []*object
+	for _, of := range o.shows {
+		if owner := f.roles[o.owner]; owner != nil && (owner.super || f.trusted(o.owner) || f.inheritsPrivilege(o.owner, of, "SELECT")) {
+			shown = append(shown, of)
+		}
+	}
+	told := map[oid]bool{}
+	for _, p := range slices.Concat(f.acls[o.acl], o.columns) {
+		if p.grantee == o.owner || told[p.grantee] {
 			continue
 		}
-		if p.grantee == o.owner || f.trusted(p.grantee) {
+		told[p.grantee] = true
+		var names []string
+		for _, of := range shown {
+			if !f.expectedAccess(p.grantee, f.tenantBySchema[of.schema].Key) {
+				names = append(names, of.String())
+			}
+		}
+		if len(names) == 0 {
 			continue
 		}
-		finding := Finding{Tenant: f.tenantOf[p.grantee], Subject: who, Text: who + " holds " + what + " on " + them, Fix: fix}
-		switch kind := f.kinds[p.grantee]; {
-		case f.isTenant(p.grantee) && (p.name == "CREATE" || p.name == "TEMPORARY") && p.column == "":
-			finding.Rule = "tenant-creates"
-			if p.name == "TEMPORARY" {
-				finding.Rule = "tenant-temporary"
-			}
-		case f.managed(p.grantee) && p.grantable:
-			finding.Rule, finding.Text = "tenant-grant-option", who+" holds "+what+" on "+them+" with grant option, and can hand it on"
-		case f.isTenant(p.grantee) && tenant != nil && tenant.Key != f.tenantOf[p.grantee]:
-			finding.Rule = "tenant-reaches-tenant"
-			f.blamed[p.grantee] = true
-		case o.schema == "" || tenant == nil: // the database, or a schema of no tenant
-			if kind == KindOther || p.name == "CONNECT" || p.name == "USAGE" {
-				continue
-			}
-			finding.Rule = "privilege-unexpected"
-			if kind == KindApp || kind == KindReader {
-				finding.Rule = "app-writes"
-			}
-		case kind == KindTenant || kind == KindTenantLogin:
-			if f.tenantMay(o.kind, p.name) {
-				continue
-			}
-			finding.Rule = "privilege-unexpected"
-		case kind == KindApp || kind == KindReader:
-			if p.name == "SELECT" || o.kind == "schema" && p.name == "USAGE" || o.kind == "function" {
-				continue
-			}
-			finding.Rule, finding.Tenant = "app-writes", tenant.Key
-		default:
-			f.blamed[p.grantee] = true
-			finding.Rule, finding.Tenant = "stranger-reaches-tenant", tenant.Key
+		who := f.name(p.grantee)
+		rule := "stranger-reaches-tenant"
+		if f.isTenant(p.grantee) || p.grantee == 0 {
+			rule = "tenant-reaches-tenant"
 		}
-		// One finding for all objects of a tenant.
-		finding.Object = cmp.Or(o.schema, o.name)
-		f.group(finding, o.String())
+		f.blamed[p.grantee] = true
+		f.add(rule, f.tenantOf[p.grantee], who, o.String(),
+			who+" holds privileges on the "+o.kind+" "+o.String()+", which shows "+list(names)+" with the rights of "+f.name(o.owner),
+			"REVOKE ALL ON "+quotedObject(o)+" FROM "+quoted(who)+", or from PostgreSQL 15 on let a view have security_invoker")
+	}
+}
+
+// checkConnect looks for roles that cannot get into the database.
+func (f *findings) checkConnect(o *object) {
+	for _, check := range []struct{ rule, role string }{
+		{"app-cannot-read", f.app}, {"admin-cannot-connect", f.admin}, {"tenant-cannot-use", f.allTenants},
+	} {
+		if r := f.byName[check.role]; r != nil && !r.super && !f.inheritsPrivilege(r.oid, o, "CONNECT") {
+			f.add(check.rule, "", r.name, o.name, r.name+" lacks CONNECT on "+o.name, "pulumi up --refresh")
+		}
 	}
 }
 
@@ -349,48 +512,38 @@ func (f *findings) tenantMay(kind, privilege string) bool {
 	}
 }
 
-// checkPublic looks at what everybody holds.
-func (f *findings) checkPublic(o *object, tenant *Tenant, p privilege, fix string) {
-	finding := Finding{Subject: "PUBLIC", Object: o.String(), Text: "everybody holds " + p.name + " on " + them, Fix: fix}
-	switch {
-	case o.kind == "database":
-		finding.Rule = "public-on-database"
-	case o.kind == "schema" && o.schema == "public":
-		finding.Rule = "public-on-schema-public"
-	case tenant == nil:
-		return // a schema that is none of the stacks'
-	case o.kind == "function":
-		finding.Rule, finding.Tenant, finding.Object = "public-on-functions", tenant.Key, o.schema
-	default:
-		finding.Rule, finding.Tenant, finding.Object = "public-on-tenant-schema", tenant.Key, o.schema
-	}
-	f.group(finding, o.String())
-}
-
-// checkUse looks for objects that the tenant cannot use or the app cannot read.
+// checkUse looks for objects that the tenant cannot use or the app cannot read. Who may write which
+// table is the migrations' to decide.
 func (f *findings) checkUse(o *object, tenant *Tenant) {
-	needs := map[string][]string{"schema": {"USAGE"}, "sequence": {"SELECT"}, "function": nil}
-	need, ok := needs[o.kind]
-	if !ok {
-		need = []string{"SELECT"}
+	app, own := []string{"SELECT"}, []string{"SELECT"}
+	switch o.kind {
+	case "schema":
+		app, own = []string{"USAGE"}, []string{"USAGE"}
+	case "sequence":
+		own = []string{"USAGE", "SELECT"} // USAGE for serial columns
+	case "function":
+		return
 	}
 	for _, check := range []struct {
 		rule, role string
 		privileges []string
-	}{{"app-cannot-read", f.app, need}, {"tenant-cannot-use", tenant.Role, need}} {
+	}{{"app-cannot-read", f.app, app}, {"tenant-cannot-use", tenant.Role, own}} {
 		r := f.byName[check.role]
 		if r == nil {
 			continue
 		}
+		var lacks []string
 		for _, privilege := range check.privileges {
-			if f.inheritsPrivilege(r.oid, o, privilege) {
-				continue
+			if !f.inheritsPrivilege(r.oid, o, privilege) {
+				lacks = append(lacks, privilege)
 			}
-			f.group(Finding{
+		}
+		if len(lacks) > 0 {
+			f.addGrant(Finding{
 				Rule: check.rule, Tenant: tenant.Key, Subject: check.role, Object: o.schema,
-				Text: check.role + " lacks " + privilege + " on " + them,
-				Fix:  "GRANT " + privilege + " ON " + quotedObject(o) + " TO " + quoted(check.role) + ", or adopt: true",
-			}, o.String())
+				Text: check.role + " lacks " + strings.Join(lacks, ", ") + " on " + them,
+				Fix:  "GRANT " + strings.Join(lacks, ", ") + " ON " + them + " TO " + quoted(check.role) + ", or adopt: true",
+			}, o)
 		}
 	}
 }
@@ -418,7 +571,10 @@ func (f *findings) checkDefaults() {
 	if admin == nil {
 		return
 	}
-	type entry struct{ schema, objectType, grantee, privilege string }
+	type entry struct {
+		schema, objectType, grantee, privilege string
+		grantable                              bool
+	}
 	got, functions := map[entry]bool{}, false
 	for _, d := range f.defaults {
 		if d.role != admin.oid {
@@ -430,32 +586,36 @@ func (f *findings) checkDefaults() {
 		functions = functions || d.schema == "" && d.objectType == "f"
 		for _, p := range f.acls[d.acl] {
 			if p.grantee != admin.oid {
-				got[entry{d.schema, d.objectType, f.name(p.grantee), p.name}] = true
+				got[entry{d.schema, d.objectType, f.name(p.grantee), p.name, false}] = true
+				got[entry{d.schema, d.objectType, f.name(p.grantee), p.name, p.grantable}] = true
 			}
 		}
 	}
 	kinds := map[string]string{"n": "SCHEMAS", "r": "TABLES", "S": "SEQUENCES", "f": "FUNCTIONS", "T": "TYPES"}
 	revoke := func(e entry) string {
-		in := ""
+		in, option := "", ""
+		if e.grantable {
+			option = "GRANT OPTION FOR "
+		}
 		if e.schema != "" {
 			in = " IN SCHEMA " + quoted(e.schema)
 		}
-		return "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(f.admin) + in + " REVOKE " + e.privilege + " ON " + kinds[e.objectType] + " FROM " + quoted(e.grantee)
+		return "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(f.admin) + in + " REVOKE " + option + e.privilege + " ON " + kinds[e.objectType] + " FROM " + quoted(e.grantee)
 	}
 	want := map[entry]string{
-		{"", "n", f.app, "USAGE"}:  "",
-		{"", "r", f.app, "SELECT"}: "",
-		{"", "S", f.app, "SELECT"}: "",
+		{"", "n", f.app, "USAGE", false}:  "",
+		{"", "r", f.app, "SELECT", false}: "",
+		{"", "S", f.app, "SELECT", false}: "",
 	}
 	for _, t := range f.tenants {
 		if t.Role == "" || f.schemas[t.Schema] == nil {
 			continue
 		}
 		for _, privilege := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
-			want[entry{t.Schema, "r", t.Role, privilege}] = t.Key
+			want[entry{t.Schema, "r", t.Role, privilege, false}] = t.Key
 		}
 		for _, privilege := range []string{"USAGE", "SELECT"} {
-			want[entry{t.Schema, "S", t.Role, privilege}] = t.Key
+			want[entry{t.Schema, "S", t.Role, privilege, false}] = t.Key
 		}
 	}
 	sorted := func(entries iter.Seq[entry]) []entry {
@@ -476,34 +636,52 @@ func (f *findings) checkDefaults() {
 		if _, wanted := want[e]; wanted || e.grantee == "PUBLIC" && e.objectType == "T" || e.grantee == "PUBLIC" && e.objectType == "f" && e.schema == "" {
 			continue
 		}
+		what := e.privilege + " on " + strings.ToLower(kinds[e.objectType])
+		if e.grantable {
+			what = e.privilege + " with grant option on " + strings.ToLower(kinds[e.objectType])
+		}
 		f.group(Finding{
 			Rule: "default-privileges-extra", Subject: e.grantee, Object: cmp.Or(e.schema, "all schemas"),
 			Text: e.grantee + " will hold " + them + " that the admin creates", Fix: revoke(e),
-		}, e.privilege+" on "+strings.ToLower(kinds[e.objectType]))
+		}, what)
 	}
-	if !functions || got[entry{"", "f", "PUBLIC", "EXECUTE"}] {
+	if !functions || got[entry{"", "f", "PUBLIC", "EXECUTE", false}] {
 		f.add("public-on-functions", "", "PUBLIC", "all schemas", "everybody will hold EXECUTE on functions that the admin creates", "pulumi up --refresh")
 	}
 }
 
-// checkAccess is what the rules above rest on: whoever reaches a tenant's schema in the end, by
-// whatever way, and is not told of yet.
+// checkAccess is what the rules above rest on: whoever reaches a tenant's schema, or all that the
+// server has, in the end, by whatever way, and is not told of yet.
 func (f *findings) checkAccess() {
+	for _, power := range f.powers() {
+		reached := f.membersOf(power)
+		byLength := func(a, b oid) int {
+			return cmp.Or(cmp.Compare(len(reached[a].path), len(reached[b].path)), cmp.Compare(a, b))
+		}
+		for _, id := range slices.SortedFunc(maps.Keys(reached), byLength) {
+			path := reached[id].path
+			if len(path) == 0 || f.trusted(id) || f.kinds[id] == KindPredefined || f.isTold(path) {
+				continue
+			}
+			f.blamed[id] = true
+			f.add("stranger-reaches-tenant", "", f.name(id), f.name(power), f.name(id)+" reaches everything as "+f.describe(path), f.leave(id, path))
+		}
+	}
 	for _, o := range f.objects {
 		tenant := f.tenantBySchema[o.schema]
 		if tenant == nil || o.kind != "schema" {
 			continue
 		}
 		for id, rights := range f.schemaAccess(o) {
-			if id == 0 || f.expectedAccess(id, tenant.Key) || f.blamed[id] {
+			if id == 0 || f.expectedAccess(id, tenant.Key) {
 				continue
 			}
 			for _, right := range rightsOrder {
 				g, has := rights[right]
-				if !has || len(g.path) == 0 || slices.ContainsFunc(g.path, func(m membership) bool { return f.blamed[m.role] }) {
+				if !has || len(g.path) == 0 || f.kinds[g.holder] == KindPredefined || f.isTold(g.path) {
 					continue
 				}
-				finding := Finding{Rule: "stranger-reaches-tenant", Subject: f.name(id), Text: f.name(id) + " reaches " + them + " as " + f.describe(g.path), Fix: "REVOKE " + quoted(f.name(g.path[0].role)) + " FROM " + quoted(f.name(id))}
+				finding := Finding{Rule: "stranger-reaches-tenant", Subject: f.name(id), Text: f.name(id) + " reaches " + them + " as " + f.describe(g.path), Fix: f.leave(id, g.path)}
 				if f.isTenant(id) {
 					finding.Rule, finding.Tenant = "tenant-reaches-tenant", f.tenantOf[id]
 				}
@@ -512,6 +690,31 @@ func (f *findings) checkAccess() {
 			}
 		}
 	}
+}
+
+// powers are the roles whose members reach everything there is: PostgreSQL's own, and superusers.
+func (f *findings) powers() (powers []oid) {
+	for _, all := range predefined {
+		if role := f.byName[all.role]; role != nil { // not all versions have all
+			powers = append(powers, role.oid)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(f.roles)) {
+		if f.roles[id].super {
+			powers = append(powers, id)
+		}
+	}
+	return powers
+}
+
+// isTold reports whether a finding names a membership of a way, or a role on it that reaches too much.
+func (f *findings) isTold(path []membership) bool {
+	return slices.ContainsFunc(path, func(m membership) bool { return f.told[edge{m.role, m.member}] || f.blamed[m.role] })
+}
+
+// leave ends the first membership of a way.
+func (f *findings) leave(id oid, path []membership) string {
+	return "REVOKE " + quoted(f.name(path[0].role)) + " FROM " + quoted(f.name(id))
 }
 
 // expectedAccess reports whether the design lets a role into a tenant's schema.
@@ -540,17 +743,37 @@ func (f *findings) note() {
 	if f.version < 15 {
 		add("own-role", "", "before PostgreSQL 15 every login has the admin option on its own role, and can make others a member of it")
 	}
-	if admin := f.byName[f.admin]; f.version < 16 && admin != nil && admin.createRole {
-		add("create-role", f.admin, "before PostgreSQL 16 CREATEROLE lets it join any role but a superuser")
+	for _, id := range slices.Sorted(maps.Keys(f.roles)) {
+		if kind := f.kinds[id]; f.version < 16 && f.roles[id].createRole && (kind == KindAdmin || kind == KindOther) {
+			add("create-role", f.name(id), "before PostgreSQL 16 CREATEROLE lets it join any role but a superuser")
+		}
+	}
+	for _, s := range f.settings {
+		if f.managed(s.role) && !f.ordinary(s) {
+			where := ""
+			if s.here {
+				where = ", for this database"
+			}
+			add("setting", f.name(s.role), "it has a setting of its own for "+s.name+where+", which no stack makes")
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.kinds)) {
 		switch f.kinds[id] {
 		case KindDeployer:
-			add("deployer", f.name(id), "it owns the database, deploys the stacks and so can give itself anything")
+			text := "it owns the database, deploys the stacks and so can give itself anything"
+			if id != f.databaseOwner() {
+				text = "it made " + f.name(f.databaseOwner()) + ", which deploys the stacks, and so can give itself anything"
+			}
+			add("deployer", f.name(id), text)
 		case KindSuperuser:
 			add("superuser", f.name(id), "it can do everything")
 		}
 	}
 }
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+// ordinary reports whether a setting is one that the stacks make: whom a login acts as, and the
+// schema of a tenant.
+func (f *findings) ordinary(s setting) bool {
+	i := slices.IndexFunc(f.tenants, func(t Tenant) bool { return t.Key == f.tenantOf[s.role] })
+	return !s.here && (s.name == "role" || s.name == "search_path" && i >= 0 && strings.Trim(s.value, `"`) == f.tenants[i].Schema)
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,65 +17,62 @@ type declared struct {
 	database string
 	// Names of the shared roles.
 	app, admin, allTenants, allTenantsAdmin string
-	// readers are the roles of further readers, by key; logins are what app, admin and readers log
-	// in with.
-	readers, logins map[string]string
-	tenants         []Tenant // by key
+	// readers are the roles of further readers by key, "" where outputs tell their login only.
+	readers map[string]string
+	// logins are what app, admin and readers log in with, by key: more than one where a cell has not
+	// run since the platform has changed.
+	logins  map[string][]string
+	tenants []Tenant // by key
 }
 
 // outputs are what one stack exports, as far as it matters here.
 type outputs struct {
-	Version         any               `json:"outputs_version"`
-	Database        string            `json:"database_name"`
-	App             string            `json:"app_service_role_name"`
-	Admin           string            `json:"admin_service_role_name"`
-	AllTenants      string            `json:"all_tenants_role_name"`
-	AllTenantsAdmin string            `json:"all_tenants_admin_role_name"`
-	Roles           map[string]string `json:"role_names"`
-	Logins          map[string]string `json:"login_names"`
-	TenantRoles     map[string]string `json:"tenant_role_names"`
-	TenantLogins    map[string]string `json:"tenant_login_names"`
-	TenantSchemas   map[string]string `json:"tenant_schema_names"`
-	RetiredRoles    map[string]string `json:"retired_role_names"`
+	database, app, admin, allTenants, allTenantsAdmin                     string
+	roles, logins, tenantRoles, tenantLogins, tenantSchemas, retiredRoles map[string]string
 }
 
 // readStacks reads the outputs of all stacks of a database: the platform and its cells. The file
 // "-" is standard input. All problems are told at once.
 func readStacks(files []string, stdin io.Reader) (declared, error) {
-	d := declared{readers: map[string]string{}, logins: map[string]string{}}
+	d := declared{readers: map[string]string{}, logins: map[string][]string{}}
 	var problems []error
-	claimed := map[string]string{} // by tenant key, role and schema: the path that has it
+	claimed := map[string]string{} // by tenant key, role and schema: the file that has it
 	var first outputs
-	for i, file := range files {
+	for _, file := range files {
 		o, err := readOutputs(file, stdin)
 		if err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		if i == 0 {
+		if first.database == "" {
 			first = o
-			d.database, d.app, d.admin, d.allTenants, d.allTenantsAdmin = o.Database, o.App, o.Admin, o.AllTenants, o.AllTenantsAdmin
-			d.logins = o.Logins
-			for key, name := range o.Roles {
-				if key != "app" && key != "admin" {
-					d.readers[key] = name
-				}
-			}
+			d.database, d.app, d.admin, d.allTenants, d.allTenantsAdmin = o.database, o.app, o.admin, o.allTenants, o.allTenantsAdmin
 		}
 		for _, same := range []struct{ output, got, want string }{
-			{"database_name", o.Database, first.Database},
-			{"app_service_role_name", o.App, first.App},
-			{"admin_service_role_name", o.Admin, first.Admin},
-			{"all_tenants_role_name", o.AllTenants, first.AllTenants},
-			{"all_tenants_admin_role_name", o.AllTenantsAdmin, first.AllTenantsAdmin},
+			{"database_name", o.database, first.database},
+			{"app_service_role_name", o.app, first.app},
+			{"admin_service_role_name", o.admin, first.admin},
+			{"all_tenants_role_name", o.allTenants, first.allTenants},
+			{"all_tenants_admin_role_name", o.allTenantsAdmin, first.allTenantsAdmin},
 		} {
 			if same.got != same.want {
-				problems = append(problems, fmt.Errorf("%s: %s: got %q, want %q, as in %s: one audit is of one database", file, same.output, same.got, same.want, files[0]))
+				problems = append(problems, fmt.Errorf("%s: %s: got %q, want %q, as in the files before: one audit is of one database", file, same.output, same.got, same.want))
 			}
 		}
-		for _, key := range slices.Sorted(maps.Keys(o.TenantSchemas)) {
-			tenant := Tenant{Key: key, Role: o.TenantRoles[key], Login: o.TenantLogins[key], Schema: o.TenantSchemas[key], Stack: file}
-			tenant.Retired = o.RetiredRoles[key]
+		for _, key := range sortedKeys(o.logins) {
+			if !slices.Contains(d.logins[key], o.logins[key]) {
+				d.logins[key] = append(d.logins[key], o.logins[key])
+			}
+			if key == "app" || key == "admin" {
+				continue
+			}
+			if role := d.readers[key]; role != "" && o.roles[key] != "" && role != o.roles[key] {
+				problems = append(problems, fmt.Errorf("%s: role_names.%s: got %q, want %q, as in the files before", file, key, o.roles[key], role))
+			}
+			d.readers[key] = cmp.Or(d.readers[key], o.roles[key])
+		}
+		for _, key := range sortedKeys(o.tenantSchemas) {
+			tenant := Tenant{Key: key, Role: o.tenantRoles[key], Login: o.tenantLogins[key], Retired: o.retiredRoles[key], Schema: o.tenantSchemas[key], Stack: file}
 			for _, claim := range []string{"the tenant " + key, "the role " + tenant.Role + tenant.Retired, "the schema " + tenant.Schema} {
 				if other, taken := claimed[claim]; taken {
 					problems = append(problems, fmt.Errorf("%s: tenant_schema_names.%s: got %s, which %s has already: want each stack once", file, key, claim, other))
@@ -88,6 +86,8 @@ func readStacks(files []string, stdin io.Reader) (declared, error) {
 	return d, errors.Join(problems...)
 }
 
+// readOutputs reads those of one stack. What has been added to the outputs since their first
+// version may be missing.
 func readOutputs(file string, stdin io.Reader) (o outputs, err error) {
 	in := stdin
 	if file != "-" {
@@ -98,32 +98,86 @@ func readOutputs(file string, stdin io.Reader) (o outputs, err error) {
 		defer opened.Close()
 		in = opened
 	}
-	if err := json.NewDecoder(in).Decode(&o); err != nil {
+	var values map[string]json.RawMessage
+	if err := json.NewDecoder(in).Decode(&values); err != nil {
 		return o, fmt.Errorf("%s: got %w, want what `pulumi stack output --json` prints", file, err)
 	}
 	var problems []error
-	if o.Version != 1.0 {
-		problems = append(problems, fmt.Errorf("%s: outputs_version: got %v, want 1", file, o.Version))
+	problem := func(output, got, want string) {
+		problems = append(problems, fmt.Errorf("%s: %s: got %s, want %s", file, output, got, want))
 	}
-	for _, required := range []struct {
-		output  string
-		missing bool
+	if version, ok := values["outputs_version"]; ok && string(version) != "1" {
+		problem("outputs_version", string(version), "1")
+	}
+	for _, name := range []struct {
+		output string
+		to     *string
 	}{
-		{"database_name", o.Database == ""},
-		{"app_service_role_name", o.App == ""},
-		{"admin_service_role_name", o.Admin == ""},
-		{"all_tenants_role_name", o.AllTenants == ""},
-		{"all_tenants_admin_role_name", o.AllTenantsAdmin == ""},
-		{"role_names", o.Roles == nil},
-		{"login_names", o.Logins == nil},
-		{"tenant_role_names", o.TenantRoles == nil},
-		{"tenant_login_names", o.TenantLogins == nil},
-		{"tenant_schema_names", o.TenantSchemas == nil},
-		{"retired_role_names", o.RetiredRoles == nil},
+		{"database_name", &o.database},
+		{"app_service_role_name", &o.app},
+		{"admin_service_role_name", &o.admin},
+		{"all_tenants_role_name", &o.allTenants},
+		{"all_tenants_admin_role_name", &o.allTenantsAdmin},
 	} {
-		if required.missing {
-			problems = append(problems, fmt.Errorf("%s: %s: got nothing, want that output of a deployed stack", file, required.output))
+		if json.Unmarshal(values[name.output], name.to) != nil || *name.to == "" {
+			problem(name.output, show(values[name.output]), "a name, as a deployed stack has it")
 		}
 	}
+	for _, names := range []struct {
+		output   string
+		to       *map[string]string
+		optional bool
+	}{
+		{"role_names", &o.roles, true},
+		{"login_names", &o.logins, false},
+		{"tenant_role_names", &o.tenantRoles, false},
+		{"tenant_login_names", &o.tenantLogins, false},
+		{"tenant_schema_names", &o.tenantSchemas, false},
+		{"retired_role_names", &o.retiredRoles, true},
+	} {
+		raw, ok := values[names.output]
+		if !ok && names.optional {
+			continue
+		}
+		if json.Unmarshal(raw, names.to) != nil || *names.to == nil {
+			problem(names.output, show(raw), "names by key, as a deployed stack has them")
+		}
+	}
+	if len(problems) > 0 {
+		return o, errors.Join(problems...)
+	}
+	for _, key := range sortedKeys(o.tenantSchemas) {
+		switch role, login, retired := o.tenantRoles[key], o.tenantLogins[key], o.retiredRoles[key]; {
+		case role == "" && retired == "":
+			problem("retired_role_names."+key, "nothing", "the role of a tenant that has a schema and is not among tenant_role_names; deploy the stack anew if it has no such output")
+		case (role == "") != (login == ""):
+			problem("tenant_login_names."+key, fmt.Sprintf("%q", login), "a name if tenant_role_names has one")
+		case role != "" && retired != "":
+			problem("retired_role_names."+key, fmt.Sprintf("%q", retired), "nothing, for tenant_role_names has the tenant")
+		}
+	}
+	for output, names := range map[string]map[string]string{"tenant_role_names": o.tenantRoles, "tenant_login_names": o.tenantLogins, "retired_role_names": o.retiredRoles} {
+		for key := range names {
+			if o.tenantSchemas[key] == "" {
+				problem(output+"."+key, fmt.Sprintf("%q", names[key]), "only tenants that tenant_schema_names has")
+			}
+		}
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return o, errors.Join(problems...)
 }
+
+// show is a value of the outputs in an error.
+func show(raw json.RawMessage) string {
+	const most = 60
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		return "nothing"
+	case len(raw) > most:
+		return string(raw[:most]) + "…"
+	default:
+		return string(raw)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

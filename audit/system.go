@@ -45,6 +45,13 @@ func newSystem(c *catalog, d declared) *system {
 	}
 	if owner := c.databaseOwner(); owner != 0 && s.kinds[owner] != KindSuperuser {
 		s.kinds[owner] = KindDeployer
+		for _, m := range c.edges[owner] {
+			// Who has made it can have all that it has, as the server's administrator: from
+			// PostgreSQL 16 on, the admin option and nothing more tells that.
+			if m.admin && !m.inherit && !m.set && s.kinds[m.member] == KindOther {
+				s.kinds[m.member] = KindDeployer
+			}
+		}
 	}
 	app, admin := s.manage(d.app, KindApp, "", "roles.app"), s.manage(d.admin, KindAdmin, "", "roles.admin")
 	allTenants, allTenantsAdmin := s.manage(d.allTenants, KindGroup, "", "roles.allTenants"), s.manage(d.allTenantsAdmin, KindGroup, "", "roles.allTenantsAdmin")
@@ -53,12 +60,22 @@ func newSystem(c *catalog, d declared) *system {
 	}
 	s.expect(app, admin, true)
 	s.expect(allTenantsAdmin, admin, false)
-	s.logins(app, d.logins["app"], KindApp, "", "roles.app")
-	s.adminLogins(admin, d.logins["admin"])
+	for _, login := range d.logins["app"] {
+		s.logins(app, login, KindApp, "", "roles.app")
+	}
+	for _, login := range d.logins["admin"] {
+		s.adminLogins(admin, login)
+	}
 	for _, key := range sortedKeys(d.readers) {
-		reader := s.manage(d.readers[key], KindReader, "", "roles."+key)
+		name := d.readers[key]
+		if name == "" {
+			name = s.roleBehind(d.logins[key][0])
+		}
+		reader := s.manage(name, KindReader, "", "roles."+key)
 		s.expect(app, reader, false)
-		s.logins(reader, d.logins[key], KindReader, "", "roles."+key)
+		for _, login := range d.logins[key] {
+			s.logins(reader, login, KindReader, "", "roles."+key)
+		}
 	}
 	for i := range d.tenants {
 		t := &d.tenants[i]
@@ -99,11 +116,14 @@ func (c *catalog) databaseOwner() oid {
 func (s *system) manage(name, kind, tenant, path string) oid {
 	r := s.byName[name]
 	if r == nil {
-		s.missing = append(s.missing, Finding{
+		finding := Finding{
 			Rule: "role-missing", Tenant: tenant, Subject: name,
 			Text: "the stack has the role " + name + " (" + path + "), the server has not",
 			Fix:  "pulumi up --refresh",
-		})
+		}
+		if !slices.Contains(s.missing, finding) {
+			s.missing = append(s.missing, finding)
+		}
 		return 0
 	}
 	if s.kinds[r.oid] != KindSuperuser || kind != KindAdmin {
@@ -122,8 +142,8 @@ func (s *system) expect(role, member oid, admin bool) {
 	}
 }
 
-func (s *system) isMember(role, member oid) bool {
-	return slices.ContainsFunc(s.edges[role], func(m membership) bool { return m.member == member })
+func (c *catalog) isMember(role, member oid) bool {
+	return slices.ContainsFunc(c.edges[role], func(m membership) bool { return m.member == member })
 }
 
 // logins notes the two logins of a role, if login is one of them. A login of its own is the role.
@@ -138,18 +158,25 @@ func (s *system) logins(role oid, login, kind, tenant, path string) {
 
 // adminLogins notes the login of the admin, or its two logins behind it.
 func (s *system) adminLogins(admin oid, login string) {
-	base, half := login, ""
-	for _, suffix := range []string{"_a", "_b"} {
-		short, cut := strings.CutSuffix(login, suffix)
-		if r := s.byName[short]; cut && r != nil && s.isMember(admin, r.oid) {
-			base, half = short, suffix
-		}
+	base := s.roleBehind(login)
+	if base == s.admin {
+		base = login
 	}
 	id := s.manage(base, KindAdmin, "", "roles.admin.loginName")
 	s.expect(admin, id, false)
-	if half != "" {
-		s.logins(id, login, KindAdmin, "", "roles.admin.loginName")
+	s.logins(id, login, KindAdmin, "", "roles.admin.loginName")
+}
+
+// roleBehind is the role that a login is one of the two of, or the login itself.
+func (c *catalog) roleBehind(login string) string {
+	for _, half := range []string{"_a", "_b"} {
+		base, cut := strings.CutSuffix(login, half)
+		role, member := c.byName[base], c.byName[login]
+		if cut && role != nil && member != nil && c.isMember(role.oid, member.oid) {
+			return base
+		}
 	}
+	return login
 }
 
 // managed reports whether a role is one of the stacks'.
@@ -203,4 +230,12 @@ func quotedObject(o *object) string {
 	default:
 		return quoted(o.schema) + "." + quoted(o.name)
 	}
+}
+
+// altered is an object as ALTER takes it.
+func altered(o *object) string {
+	if kindGroup(o.kind) == "table" {
+		return strings.ToUpper(o.kind) + " " + quotedObject(o)
+	}
+	return quotedObject(o)
 }

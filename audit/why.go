@@ -4,80 +4,114 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 )
 
-// verbs are the questions, with the privileges that answer them on a kind of object.
-var verbs = map[string]func(kind string) []string{
-	"reads": func(string) []string { return []string{"SELECT"} },
-	"writes": func(kind string) []string {
-		if kind == "sequence" {
-			return []string{"UPDATE"}
-		}
-		return []string{"INSERT", "UPDATE", "DELETE"}
-	},
-	"creates-in": func(string) []string { return []string{"CREATE"} },
-	"uses": func(kind string) []string {
-		if kind == "function" {
-			return []string{"EXECUTE"}
-		}
-		return []string{"USAGE"}
-	},
-	"owns": nil,
+// verbs are the questions.
+var verbs = []string{"reads", "writes", "uses", "creates-in", "owns"}
+
+// needs are the privileges that answer a question about a kind of object, besides USAGE of its schema;
+// "" is owning it. A question about all that a schema holds needs none of the schema's own.
+func needs(verb, kind string) (privileges []string, ok bool) {
+	switch {
+	case verb == "owns":
+		return []string{""}, true
+	case verb == "creates-in":
+		return []string{"CREATE"}, kind == "schema" || kind == "database"
+	case verb == "uses":
+		privilege, ok := map[string]string{"schema": "USAGE", "sequence": "USAGE", "function": "EXECUTE", "database": "CONNECT"}[kind]
+		return []string{privilege}, ok
+	case kind == "schema":
+		return nil, true
+	case verb == "reads":
+		return []string{"SELECT"}, kind != "function" && kind != "database"
+	case kind == "sequence":
+		return []string{"UPDATE"}, true
+	default:
+		return []string{"INSERT", "UPDATE", "DELETE"}, kind != "function" && kind != "database"
+	}
 }
 
 // why answers `why ROLE VERB OBJECT` with the chain of grants behind each privilege that it takes,
 // or with the first that is missing and who has it.
 func (s *system) why(w io.Writer, question []string) error {
+	if len(question) == 4 && question[1] == "creates" && question[2] == "in" {
+		question = []string{question[0], "creates-in", question[3]}
+	}
 	if len(question) != 3 {
-		return errors.New("why: want a role, a verb and an object, such as tenant_acme reads tenant_globex.docs")
+		return fmt.Errorf("why: got %q, want a role, a verb and an object, such as tenant_acme reads tenant_globex.docs", strings.Join(question, " "))
 	}
 	var problems []error
-	who := s.byName[question[0]]
+	who, verb := s.byName[question[0]], question[1]
 	if who == nil {
 		problems = append(problems, fmt.Errorf("why: got the role %q, want one that the server has", question[0]))
 	}
-	privileges, known := verbs[question[1]]
+	known := slices.Contains(verbs, verb)
 	if !known {
-		problems = append(problems, fmt.Errorf("why: got the verb %q, want one of %s", question[1], strings.Join(slices.Sorted(maps.Keys(verbs)), ", ")))
+		problems = append(problems, fmt.Errorf("why: got the verb %q, want one of %s", verb, strings.Join(verbs, ", ")))
 	}
 	i := slices.IndexFunc(s.objects, func(o *object) bool { return o.String() == question[2] })
 	if i < 0 {
 		problems = append(problems, fmt.Errorf("why: got the object %q, want the database, a schema, or schema.name in a tenant's", question[2]))
+	} else if _, ok := needs(verb, s.objects[i].kind); known && !ok {
+		problems = append(problems, fmt.Errorf("why: got the verb %q for a %s, want another", verb, s.objects[i].kind))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	o := s.objects[i]
-	answer, lines := "yes", []string{}
-	tell := func(o *object, privilege string) bool {
-		line, ok := s.chain(who, o, privilege)
-		lines = append(lines, line)
-		return ok
+	answer, lines := s.answer(who, verb, s.objects[i])
+	_, err := fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", question[0], verb, question[2], answer, strings.Join(lines, "\n  "))
+	return err
+}
+
+// answer is yes, in part or no, and why.
+func (s *system) answer(who *role, verb string, o *object) (answer string, lines []string) {
+	if who.super {
+		return "yes", []string{who.name + " is a superuser, whom nothing is refused"}
 	}
-	switch {
-	case who.super:
-		lines = []string{who.name + " is a superuser, whom nothing is refused"}
-	case privileges == nil:
-		if !tell(o, "") {
-			answer = "no"
+	whole := o.kind == "schema" && (verb == "reads" || verb == "writes")
+	if whole || o.schema != "" && o.kind != "schema" && verb != "owns" {
+		line, ok := s.chain(who, s.schemas[o.schema], "USAGE")
+		if lines = []string{line}; !ok {
+			return "no", lines
 		}
-	default:
-		needs := privileges(o.kind)
-		if o.name != "" && o.kind != "database" && !tell(s.schemas[o.schema], "USAGE") {
-			answer, needs = "no", nil
-		}
-		for _, privilege := range needs {
-			if !tell(o, privilege) {
-				answer = "no"
-				break
+	}
+	objects := []*object{o}
+	if whole {
+		objects = slices.DeleteFunc(slices.Clone(s.objects), func(of *object) bool {
+			_, ok := needs(verb, of.kind)
+			return of.schema != o.schema || of.kind == "schema" || of.kind == "sequence" || !ok
+		})
+	}
+	var has, lacks []string
+	for _, o := range objects {
+		privileges, _ := needs(verb, o.kind)
+		for _, privilege := range privileges {
+			if line, ok := s.chain(who, o, privilege); ok {
+				has = append(has, line)
+			} else {
+				lacks = append(lacks, line)
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", question[0], question[1], question[2], answer, strings.Join(lines, "\n  "))
-	return err
+	const most = 6 // lines tell enough of a schema
+	switch {
+	case len(lacks) == 0:
+		return "yes", append(lines, short(has, most)...)
+	case len(has) == 0:
+		return "no", append(lines, lacks[0])
+	default:
+		return "in part", slices.Concat(lines, short(has, most), short(lacks, most))
+	}
+}
+
+// short is the first of many lines.
+func short(lines []string, most int) []string {
+	if len(lines) <= most {
+		return lines
+	}
+	return append(slices.Clone(lines[:most]), fmt.Sprintf("and %d more", len(lines)-most))
 }
 
 // chain is how a role comes by a privilege on an object, "" for owning it, or who has it instead.

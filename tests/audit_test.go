@@ -101,7 +101,8 @@ func (a *auditor) violations(t *testing.T) (found []string) {
 type planted struct {
 	plant, undo []string
 	want        string
-	since       string // version of PostgreSQL, "" for all
+	// since and until are versions of PostgreSQL, "" for all.
+	since, until string
 }
 
 const adminDefaults = "ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role "
@@ -121,7 +122,7 @@ var violations = []planted{
 	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO all_tenants"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM all_tenants"}, want: "tenant-reaches-tenant||all_tenants|tenant_globex"},
 	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
 	{plant: []string{"GRANT SELECT (body) ON tenant_globex.docs TO stranger"}, undo: []string{"REVOKE SELECT (body) ON tenant_globex.docs FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
-	{plant: []string{"GRANT pg_write_all_data TO stranger"}, undo: []string{"REVOKE pg_write_all_data FROM stranger"}, want: "stranger-reaches-tenant||stranger|initech"},
+	{plant: []string{"GRANT pg_write_all_data TO stranger"}, undo: []string{"REVOKE pg_write_all_data FROM stranger"}, want: "stranger-reaches-tenant||stranger|pg_write_all_data"},
 	{plant: []string{"GRANT tenant_acme TO stranger"}, undo: []string{"REVOKE tenant_acme FROM stranger"}, want: "membership-unexpected|acme|stranger|tenant_acme"},
 	{plant: []string{"GRANT admin_service_role TO stranger"}, undo: []string{"REVOKE admin_service_role FROM stranger"}, want: "membership-unexpected||stranger|admin_service_role"},
 	{plant: []string{"GRANT stranger TO app_service_role"}, undo: []string{"REVOKE stranger FROM app_service_role"}, want: "membership-unexpected||app_service_role|stranger"},
@@ -129,7 +130,7 @@ var violations = []planted{
 	{plant: []string{"GRANT all_tenants TO tenant_acme WITH ADMIN OPTION GRANTED BY PROVIDER"}, undo: []string{"REVOKE ADMIN OPTION FOR all_tenants FROM tenant_acme GRANTED BY PROVIDER"}, want: "tenant-admin-option|acme|tenant_acme|all_tenants"},
 	{plant: []string{"GRANT stranger TO tenant_acme WITH ADMIN OPTION"}, undo: []string{"REVOKE stranger FROM tenant_acme"}, want: "tenant-admin-option|acme|tenant_acme|stranger"},
 	{plant: []string{"GRANT CONNECT ON DATABASE ON_DATABASE TO PUBLIC"}, undo: []string{"REVOKE CONNECT ON DATABASE ON_DATABASE FROM PUBLIC"}, want: "public-on-database||PUBLIC|ON_DATABASE"},
-	{plant: []string{"GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC"}, undo: []string{"REVOKE ALL ON SCHEMA public FROM PUBLIC"}, want: "public-on-schema-public||PUBLIC|public\npublic-on-schema-public||PUBLIC|public"},
+	{plant: []string{"GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC"}, undo: []string{"REVOKE ALL ON SCHEMA public FROM PUBLIC"}, want: "public-on-schema-public||PUBLIC|public"},
 	{plant: []string{"GRANT USAGE ON SCHEMA tenant_acme TO PUBLIC"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_acme FROM PUBLIC"}, want: "public-on-tenant-schema|acme|PUBLIC|tenant_acme"},
 	{plant: []string{"GRANT SELECT ON tenant_acme.docs TO PUBLIC"}, undo: []string{"REVOKE SELECT ON tenant_acme.docs FROM PUBLIC"}, want: "public-on-tenant-schema|acme|PUBLIC|tenant_acme"},
 	{plant: []string{"GRANT EXECUTE ON FUNCTION tenant_acme.answer() TO PUBLIC"}, undo: []string{"REVOKE EXECUTE ON FUNCTION tenant_acme.answer() FROM PUBLIC"}, want: "public-on-functions|acme|PUBLIC|tenant_acme"},
@@ -139,7 +140,7 @@ var violations = []planted{
 		want:  "security-definer|acme|tenant_acme|tenant_acme.answer()",
 	},
 	{plant: []string{adminDefaults + "GRANT EXECUTE ON FUNCTIONS TO PUBLIC"}, undo: []string{adminDefaults + "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"}, want: "public-on-functions||PUBLIC|all schemas"},
-	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO tenant_acme", "GRANT SELECT ON tenant_acme.own TO app_service_role"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "tenant-owns|acme|tenant_acme|table tenant_acme.own"},
+	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO tenant_acme"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "tenant-owns|acme|tenant_acme|table tenant_acme.own"},
 	{plant: []string{"SELECT lo_create(4711)", "ALTER LARGE OBJECT 4711 OWNER TO tenant_acme"}, undo: []string{"SELECT lo_unlink(4711)"}, want: "tenant-owns|acme|tenant_acme|large object 4711"},
 	{plant: []string{"GRANT CREATE ON SCHEMA tenant_acme TO tenant_acme"}, undo: []string{"REVOKE CREATE ON SCHEMA tenant_acme FROM tenant_acme"}, want: "tenant-creates|acme|tenant_acme|tenant_acme"},
 	{plant: []string{"GRANT CREATE ON SCHEMA public TO all_tenants"}, undo: []string{"REVOKE CREATE ON SCHEMA public FROM all_tenants"}, want: "tenant-creates||all_tenants|public"},
@@ -151,7 +152,7 @@ var violations = []planted{
 	{plant: []string{"GRANT SELECT ON tenant_acme.docs TO tenant_acme WITH GRANT OPTION"}, undo: []string{"REVOKE GRANT OPTION FOR SELECT ON tenant_acme.docs FROM tenant_acme"}, want: "tenant-grant-option|acme|tenant_acme|tenant_acme"},
 	{plant: []string{"GRANT TRUNCATE ON tenant_acme.docs TO tenant_acme"}, undo: []string{"REVOKE TRUNCATE ON tenant_acme.docs FROM tenant_acme"}, want: "privilege-unexpected|acme|tenant_acme|tenant_acme"},
 	{plant: []string{"ALTER SCHEMA tenant_acme OWNER TO stranger"}, undo: []string{"ALTER SCHEMA tenant_acme OWNER TO admin_service_role"}, want: "schema-owner|acme|stranger|tenant_acme"},
-	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO stranger", "GRANT SELECT ON tenant_acme.own TO app_service_role, tenant_acme"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "object-owner|acme|stranger|tenant_acme.own"},
+	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO stranger"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "object-owner|acme|stranger|tenant_acme.own"},
 	{plant: []string{"REVOKE SELECT ON tenant_acme.docs, tenant_acme.notes FROM app_service_role"}, undo: []string{"GRANT SELECT ON tenant_acme.docs, tenant_acme.notes TO app_service_role"}, want: "app-cannot-read|acme|app_service_role|tenant_acme"},
 	{plant: []string{"REVOKE USAGE ON SCHEMA tenant_acme FROM tenant_acme"}, undo: []string{"GRANT USAGE ON SCHEMA tenant_acme TO tenant_acme"}, want: "tenant-cannot-use|acme|tenant_acme|tenant_acme"},
 	{plant: []string{"REVOKE SELECT ON SEQUENCE tenant_acme.tickets FROM tenant_acme"}, undo: []string{"GRANT SELECT ON SEQUENCE tenant_acme.tickets TO tenant_acme"}, want: "tenant-cannot-use|acme|tenant_acme|tenant_acme"},
@@ -168,6 +169,64 @@ var violations = []planted{
 	{plant: []string{"GRANT all_tenants TO stranger"}, undo: []string{"REVOKE all_tenants FROM stranger"}, want: "role-unknown||stranger|stranger is a member of all_tenants"},
 	{plant: []string{"CREATE SCHEMA nobodys AUTHORIZATION admin_service_role"}, undo: []string{"DROP SCHEMA nobodys"}, want: "schema-unknown|||nobodys"},
 	{plant: []string{"ALTER ROLE all_tenants LOGIN"}, undo: []string{"ALTER ROLE all_tenants NOLOGIN"}, want: "login-unexpected||all_tenants|"},
+	{plant: []string{"GRANT ALL ON ALL TABLES IN SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE ALL ON ALL TABLES IN SCHEMA tenant_globex FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{"GRANT pg_execute_server_program TO stranger"}, undo: []string{"REVOKE pg_execute_server_program FROM stranger"}, want: "stranger-reaches-tenant||stranger|pg_execute_server_program"},
+	{plant: []string{"GRANT pg_read_server_files TO tenant_acme"}, undo: []string{"REVOKE pg_read_server_files FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|pg_read_server_files"},
+	{plant: []string{"GRANT SUPERUSER TO stranger"}, undo: []string{"REVOKE SUPERUSER FROM stranger"}, want: "stranger-reaches-tenant||stranger|SUPERUSER"},
+	{plant: []string{"GRANT SUPERUSER TO tenant_acme"}, undo: []string{"REVOKE SUPERUSER FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|SUPERUSER"},
+	{
+		plant: []string{"CREATE ROLE second", "GRANT pg_read_all_data TO second", "GRANT second TO stranger", "GRANT SELECT ON tenant_globex.docs TO stranger"},
+		undo:  []string{"DROP ROLE second", "REVOKE SELECT ON tenant_globex.docs FROM stranger"},
+		want:  "stranger-reaches-tenant||second|pg_read_all_data\nstranger-reaches-tenant|globex|stranger|tenant_globex",
+	},
+	{plant: []string{"CREATE SCHEMA own AUTHORIZATION tenant_acme"}, undo: []string{"DROP SCHEMA own"}, want: "tenant-owns|acme|tenant_acme|schema own"},
+	{plant: []string{"CREATE DATABASE own OWNER tenant_acme"}, undo: []string{"DROP DATABASE own"}, want: "tenant-owns|acme|tenant_acme|database own"},
+	{plant: []string{"ALTER SEQUENCE tenant_acme.tickets OWNER TO analyst"}, undo: []string{"ALTER SEQUENCE tenant_acme.tickets OWNER TO admin_service_role", "GRANT SELECT ON SEQUENCE tenant_acme.tickets TO app_service_role"}, want: "app-writes||analyst|sequence tenant_acme.tickets"},
+	{plant: []string{"CREATE SCHEMA extra", "GRANT USAGE, CREATE ON SCHEMA extra TO PUBLIC"}, undo: []string{"DROP SCHEMA extra"}, want: "tenant-creates||PUBLIC|extra"},
+	{plant: []string{"GRANT CREATE ON SCHEMA pg_catalog TO tenant_acme"}, undo: []string{"REVOKE CREATE ON SCHEMA pg_catalog FROM tenant_acme"}, want: "tenant-creates|acme|tenant_acme|pg_catalog"},
+	{
+		plant: []string{"SET ROLE admin_service_role", "CREATE VIEW tenant_acme.leak AS SELECT * FROM tenant_globex.docs", "RESET ROLE"},
+		undo:  []string{"DROP VIEW tenant_acme.leak"},
+		want:  "tenant-reaches-tenant|acme|tenant_acme|tenant_acme.leak",
+	},
+	{
+		plant: []string{"SET ROLE admin_service_role", "CREATE VIEW tenant_acme.leak WITH (security_invoker) AS SELECT * FROM tenant_globex.docs", "RESET ROLE"},
+		undo:  []string{"DROP VIEW tenant_acme.leak"},
+		since: "15", // it leaks nothing
+	},
+	{
+		plant: []string{
+			"CREATE SCHEMA extra", "CREATE VIEW extra.docs AS SELECT * FROM tenant_globex.docs", "CREATE MATERIALIZED VIEW extra.leak AS SELECT * FROM extra.docs",
+			"GRANT SELECT ON extra.leak TO all_tenants, app_service_role",
+		},
+		undo: []string{"DROP SCHEMA extra CASCADE"},
+		want: "tenant-reaches-tenant||all_tenants|extra.leak",
+	},
+	{
+		plant: []string{"SET ROLE admin_service_role", "CREATE TABLE tenant_acme.leak (LIKE tenant_globex.docs)", "ALTER TABLE tenant_globex.docs INHERIT tenant_acme.leak", "RESET ROLE"},
+		undo:  []string{"ALTER TABLE tenant_globex.docs NO INHERIT tenant_acme.leak", "DROP TABLE tenant_acme.leak"},
+		want:  "tenant-reaches-tenant|acme|tenant_acme|tenant_acme.leak",
+	},
+	{plant: []string{"GRANT USAGE ON SCHEMA tenant_umbrella TO tenant_umbrella"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_umbrella FROM tenant_umbrella"}, want: "privilege-unexpected|umbrella|tenant_umbrella|tenant_umbrella"},
+	{
+		plant: []string{"REVOKE CONNECT ON DATABASE ON_DATABASE FROM all_tenants, app_service_role, admin_service_role"},
+		undo:  []string{"GRANT CONNECT ON DATABASE ON_DATABASE TO all_tenants, app_service_role, admin_service_role"},
+		want: "admin-cannot-connect||admin_service_role|ON_DATABASE\napp-cannot-read||app_service_role|ON_DATABASE\n" +
+			"tenant-cannot-use||all_tenants|ON_DATABASE",
+	},
+	{plant: []string{"GRANT USAGE ON SEQUENCE tenant_acme.tickets TO app_service_role"}, undo: []string{"REVOKE USAGE ON SEQUENCE tenant_acme.tickets FROM app_service_role"}, want: "app-writes|acme|app_service_role|tenant_acme"},
+	{
+		plant: []string{adminDefaults + "IN SCHEMA tenant_acme GRANT SELECT ON TABLES TO tenant_acme WITH GRANT OPTION"},
+		undo:  []string{adminDefaults + "IN SCHEMA tenant_acme REVOKE GRANT OPTION FOR SELECT ON TABLES FROM tenant_acme"},
+		want:  "default-privileges-extra||tenant_acme|tenant_acme",
+	},
+	{plant: []string{"ALTER ROLE tenant_acme NOINHERIT"}, undo: []string{"ALTER ROLE tenant_acme INHERIT"}, want: "membership-missing|acme|tenant_acme|all_tenants", until: "15"},
+	{plant: []string{"GRANT app_service_role TO analyst WITH INHERIT FALSE GRANTED BY PROVIDER"}, undo: []string{"GRANT app_service_role TO analyst WITH INHERIT TRUE GRANTED BY PROVIDER"}, want: "membership-missing||analyst|app_service_role", since: "16"},
+	{
+		plant: []string{"GRANT all_tenants_admin TO admin_service_role WITH ADMIN OPTION GRANTED BY PROVIDER"},
+		undo:  []string{"REVOKE ADMIN OPTION FOR all_tenants_admin FROM admin_service_role GRANTED BY PROVIDER"},
+		want:  "membership-unexpected||admin_service_role|all_tenants_admin",
+	},
 	{plant: []string{"ALTER ROLE tenant_umbrella LOGIN"}, undo: []string{"ALTER ROLE tenant_umbrella NOLOGIN"}, want: "login-unexpected|umbrella|tenant_umbrella|"},
 }
 
@@ -190,6 +249,13 @@ var answers = map[string]string{
   INSERT on table tenant_acme.docs: missing. app_service_role is none of those who have it, nor a member: admin_service_role, tenant_acme`,
 	"admin_service_login_a owns tenant_acme": `yes
   owner of schema tenant_acme: admin_service_role owns it; admin_service_login_a: member of admin_service_login, member of admin_service_role`,
+	"tenant_acme reads tenant_acme": `yes
+  USAGE on schema tenant_acme: granted to tenant_acme
+  SELECT on table tenant_acme.docs: granted to tenant_acme
+  SELECT on table tenant_acme.notes: granted to tenant_acme
+  SELECT on view tenant_acme.titles: granted to tenant_acme`,
+	"tenant_acme uses DATABASE": `yes
+  CONNECT on database DATABASE: granted to all_tenants; tenant_acme: member of all_tenants`,
 	"tenant_acme creates-in tenant_acme": `no
   CREATE on schema tenant_acme: missing. tenant_acme is none of those who have it, nor a member: admin_service_role`,
 }
@@ -202,7 +268,11 @@ func TestAudit(t *testing.T) {
 			"acme": object{}, "globex": object{"logins": object{}}, "hooli": object{"suspended": true, "adopt": true},
 			"initech": object{"role": "initech_login", "schema": "initech"}, "umbrella": object{"retire": "keep"},
 		}
-		p.configure(t, tenants, object{"analyst": object{}, "dashboard": object{"logins": object{}}, "admin": object{"logins": object{}}})
+		roles := object{"analyst": object{}, "dashboard": object{"logins": object{}}, "admin": object{"logins": object{}}}
+		p.configure(t, object{}, roles)
+		p.up(t)
+		p.adoptHooli(t)
+		p.configure(t, tenants, roles)
 		p.up(t)
 		cell := p.cell(t, "cell", p)
 		cell.configure(t, object{"wonka": object{}}, nil)
@@ -218,12 +288,22 @@ func TestAudit(t *testing.T) {
 			t.Fatalf("violations in a new deployment:\n%s", strings.Join(found, "\n"))
 		}
 		for _, v := range violations {
-			if v.since > p.major {
-				continue
+			if p.major >= v.since && (v.until == "" || p.major <= v.until) {
+				v.check(t, p, a, super)
 			}
-			v.check(t, p, a, super)
 		}
+		swapped := *a
+		swapped.outputs = slices.Concat(a.outputs[2:], a.outputs[:2])
+		if found := swapped.violations(t); len(found) > 0 {
+			t.Errorf("violations with the cell first:\n%s", strings.Join(found, "\n"))
+		}
+		swapped.outputs = a.outputs[:2]
+		if found, want := swapped.violations(t), []string{"role-unknown||tenant_wonka|tenant_wonka is a member of all_tenants", "schema-unknown|||tenant_wonka"}; !slices.Equal(found, want) {
+			t.Errorf("without the cell's outputs: found %q, want %q", found, want)
+		}
+		a.fails(t)
 		for question, want := range answers {
+			question, want = strings.ReplaceAll(question, "DATABASE", database), strings.ReplaceAll(want, "DATABASE", database)
 			if out, _ := a.run(t, append([]string{"why"}, strings.Fields(question)...)...); out != question+": "+want+"\n" {
 				t.Errorf("got %swant %s: %s", out, question, want)
 			}
@@ -241,18 +321,55 @@ func TestAudit(t *testing.T) {
 	})
 }
 
+// adoptHooli makes a tenant of a role, a schema and a table that were there before.
+func (p *platform) adoptHooli(t *testing.T) {
+	t.Helper()
+	super := p.superuser(t, database)
+	super.may(t,
+		"CREATE ROLE tenant_hooli LOGIN CREATEDB", "CREATE SCHEMA tenant_hooli AUTHORIZATION tenant_hooli", "GRANT ALL ON SCHEMA tenant_hooli TO PUBLIC",
+		"SET ROLE tenant_hooli", "CREATE TABLE tenant_hooli.docs (id serial, body text)", "CREATE VIEW tenant_hooli.titles AS SELECT body FROM tenant_hooli.docs", "RESET ROLE",
+		"REASSIGN OWNED BY tenant_hooli TO admin_service_role")
+	if p.user != p.server.User {
+		super.may(t, "GRANT tenant_hooli TO "+p.user+" WITH ADMIN OPTION")
+	}
+	p.importFile(t, `{"resources": [
+		{"type": "tenant-permissions:index:Tenant", "name": "hooli", "component": true},
+		{"type": "postgresql:index/role:Role", "name": "hooli-role", "id": "tenant_hooli", "parent": "hooli"},
+		{"type": "postgresql:index/schema:Schema", "name": "hooli-schema", "id": "`+database+`.tenant_hooli", "parent": "hooli"}
+	]}`)
+}
+
+// fails fails unless an audit that cannot be made says so and has an exit code of its own.
+func (a *auditor) fails(t *testing.T) {
+	t.Helper()
+	for want, args := range map[string][]string{
+		"-outputs: got nothing": nil,
+		"no such file":          {"-outputs", "/nowhere.json"},
+		`why: got the verb "eats", want one of reads, writes, uses, creates-in, owns`: append(slices.Clone(a.outputs), "why", "tenant_acme", "eats", "tenant_acme"),
+		`why: got the verb "creates-in" for a table, want another`:                    append(slices.Clone(a.outputs), "why", "tenant_acme", "creates", "in", "tenant_acme.docs"),
+	} {
+		cmd := exec.CommandContext(t.Context(), a.program, args...)
+		cmd.Env = a.env
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), want) {
+			t.Errorf("audit %v: %v: %s", args, err, out)
+		}
+	}
+}
+
 // check plants, looks, and undoes.
 func (v planted) check(t *testing.T, p *platform, a *auditor, super *session) {
 	t.Helper()
+	names := strings.NewReplacer("ON_DATABASE", database, "PROVIDER", p.user, " SUPERUSER TO", " "+p.server.User+" TO", " SUPERUSER FROM", " "+p.server.User+" FROM", "|SUPERUSER", "|"+p.server.User)
 	run := func(statements []string) {
 		for _, sql := range statements {
-			super.may(t, strings.NewReplacer("ON_DATABASE", database, "PROVIDER", p.user).Replace(sql))
+			super.may(t, names.Replace(sql))
 		}
 	}
 	run(v.plant)
 	found := strings.Join(a.violations(t), "\n")
 	run(v.undo)
-	if want := strings.ReplaceAll(v.want, "ON_DATABASE", database); found != want {
+	if want := names.Replace(v.want); found != want {
 		t.Errorf("%s: found\n%s\nwant\n%s", v.plant, found, want)
 	}
 }
