@@ -16,7 +16,7 @@ func TestBenchmark(t *testing.T) {
 	docs := t.TempDir()
 	for range 2 { // the second run joins what the first has left
 		var out, progress bytes.Buffer
-		if err := run(t.Context(), []string{"-n", "2", "-layouts", "one,1", "-docs", docs}, &out, &progress); err != nil {
+		if err := run(t.Context(), []string{"-n", "2", "-layouts", "one,1,2-first-load", "-docs", docs}, &out, &progress); err != nil {
 			t.Fatalf("%v\n%s", err, progress.Bytes())
 		}
 	}
@@ -24,8 +24,8 @@ func TestBenchmark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(results.Measurements) != 3 {
-		t.Fatalf("%d measurements, want those of plain SQL, one stack and cells of 1", len(results.Measurements))
+	if len(results.Measurements) != 4 {
+		t.Fatalf("%d measurements, want those of plain SQL, one stack, cells of 1, and a first load", len(results.Measurements))
 	}
 	for _, m := range results.Measurements {
 		steps := []string{stepUp, stepAdd, stepRotate, stepDestroy}
@@ -54,7 +54,7 @@ func TestBenchmark(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
-	for _, args := range []string{"-n 0", "-n 1,x", "-layouts two", "-layouts -1", "-reps 0", "-jobs 0", "-parallel 0"} {
+	for _, args := range []string{"-n 0", "-n 1,x", "-layouts two", "-layouts -1", "-layouts one-first-load", "-reps 0", "-jobs 0", "-parallel 0"} {
 		if err := run(t.Context(), strings.Fields(args), t.Output(), t.Output()); err == nil {
 			t.Errorf("%s: accepted", args)
 		}

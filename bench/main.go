@@ -47,7 +47,7 @@ func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	tenants := flags.String("n", "25,100,400", "numbers of tenants")
-	layouts := flags.String("layouts", "one,25,50", "one stack, and sizes of cells; where they are larger than -n they are left out")
+	layouts := flags.String("layouts", "25,50,25"+firstLoadSuffix+",one", "one stack, and sizes of cells, those with "+firstLoadSuffix+" without checkpoints in the first up; where they are larger than -n they are left out")
 	flags.IntVar(&o.reps, "reps", 1, "how often to measure; the tables have the medians")
 	flags.IntVar(&o.parallel, "parallel", 8, "what --parallel of the CLI is")
 	flags.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many cells at once")
@@ -65,9 +65,13 @@ func parse(args []string) (options, error) {
 		o.tenants = append(o.tenants, n)
 	}
 	for word := range strings.SplitSeq(*layouts, ",") {
-		size, err := strconv.Atoi(word)
-		if word != "one" && (err != nil || size < 1) {
+		number, firstLoad := strings.CutSuffix(word, firstLoadSuffix)
+		size, err := strconv.Atoi(number)
+		if word != "one" && (err != nil || size < 1 || firstLoad && size < 2) {
 			return o, fmt.Errorf("-layouts: got %q, want one or numbers from 1", word)
+		}
+		if firstLoad {
+			size = -size
 		}
 		o.layouts = append(o.layouts, layout(size))
 	}
@@ -166,10 +170,10 @@ func (t *tools) measureTenants(ctx context.Context, n int, layouts []layout, don
 		return err
 	}
 	for _, layout := range layouts {
-		if int(layout) > n {
+		if layout.size() > n {
 			continue
 		}
-		if err := s.newDatabase(ctx, "stacks_"+strconv.Itoa(int(layout))); err != nil {
+		if err := s.newDatabase(ctx, "stacks_"+layout.slug()); err != nil {
 			return err
 		}
 		m, err := s.measureStacks(ctx, n, layout, facts)
@@ -226,19 +230,23 @@ func (s *site) measureSQL(ctx context.Context, n int) (m *measurement, facts []s
 // measureStacks measures one layout. It fails if that makes anything else than plain SQL does.
 func (s *site) measureStacks(ctx context.Context, n int, layout layout, sqlFacts []string) (*measurement, error) {
 	m := newMeasurement(layout, n)
-	platform := &stack{name: "platform-" + strconv.Itoa(int(layout)), tenants: map[string]int{}}
+	platform := &stack{name: "platform-" + layout.slug(), tenants: map[string]int{}}
 	stacks := layout.split(platform, n)
 	if err := s.create(ctx, stacks); err != nil {
 		return nil, err
 	}
 	cells, first := stacks[1:], stacks[min(1, len(stacks)-1)]
+	load := *s
+	if layout.firstLoad() {
+		load.env = append(slices.Clone(s.env), "PULUMI_SKIP_CHECKPOINTS=true")
+	}
 	err := s.steps(m,
 		step{stepUp, func() (cost, error) {
-			shared, err := s.up(ctx, platform)
+			shared, err := load.up(ctx, platform)
 			if err != nil {
 				return shared, err
 			}
-			rest, err := s.up(ctx, cells...)
+			rest, err := load.up(ctx, cells...)
 			return shared.then(rest), err
 		}},
 		step{"", func() (cost, error) {
@@ -299,19 +307,47 @@ func (s *site) changed(ctx context.Context, stack *stack) (cost, error) {
 	return s.up(ctx, stack)
 }
 
-// layout is how many tenants a cell has; 0 is one stack for all, plainSQL no stack.
+// layout is how many tenants a cell has; 0 is one stack for all, plainSQL no stack. Less than that
+// is so many without a minus, with a first up that has no checkpoints.
 type layout int
 
 const plainSQL layout = -1
 
-func (l layout) String() string {
-	switch l {
-	case plainSQL:
-		return "plain SQL"
-	case 0:
-		return "one stack"
+// firstLoadSuffix follows the size of cells that are loaded without checkpoints.
+const firstLoadSuffix = "-first-load"
+
+func (l layout) firstLoad() bool { return l < plainSQL }
+
+// size is the number of tenants in a cell, 0 where there are none.
+func (l layout) size() int {
+	switch {
+	case l == plainSQL:
+		return 0
+	case l.firstLoad():
+		return -int(l)
 	default:
-		return "cells of " + strconv.Itoa(int(l))
+		return int(l)
+	}
+}
+
+// slug is the layout as a part of names.
+func (l layout) slug() string {
+	if l.firstLoad() {
+		return strconv.Itoa(l.size()) + "f"
+	}
+	return strconv.Itoa(l.size())
+}
+
+func (l layout) String() string {
+	switch {
+	case l == plainSQL:
+		return "plain SQL"
+	case l == 0:
+		return "one stack"
+	case l.firstLoad():
+		return "cells of " + strconv.Itoa(l.size()) + ", first load without checkpoints"
+	default:
+		return "cells of " + strconv.Itoa(l.size())
 	}
 }
 
@@ -319,9 +355,9 @@ func (l layout) String() string {
 func (l layout) split(platform *stack, n int) []*stack {
 	stacks := []*stack{platform}
 	for i := range n {
-		if l > 0 && i%int(l) == 0 {
+		if size := l.size(); size > 0 && i%size == 0 {
 			stacks = append(stacks, &stack{
-				name: fmt.Sprintf("cell-%d-%d", l, len(stacks)), platform: platform.name, tenants: map[string]int{},
+				name: fmt.Sprintf("cell-%s-%d", l.slug(), len(stacks)), platform: platform.name, tenants: map[string]int{},
 			})
 		}
 		stacks[len(stacks)-1].tenants[tenantKey(i)] = 1
