@@ -41,6 +41,7 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	if database := names["database_name"]; database != cfg.Database {
 		p.add("postgresql:database", show(cfg.Database), show(database)+", where "+cfg.Platform+" has its roles")
 	}
+	delete(names, "database_name") // databases and roles may share a name
 	taken := claims{}
 	for _, output := range slices.Sorted(maps.Keys(names)) {
 		taken[names[output]] = cfg.Platform + " (" + output + ")"

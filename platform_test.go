@@ -41,7 +41,7 @@ func platformOutputs() resource.PropertyMap {
 func TestCell(t *testing.T) {
 	whole, cell := &mocks{}, &mocks{platform: platformOutputs()}
 	roles := `{"app":{"name":"reader"},"admin":{"name":"owner","loginName":"owner_login"},"allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`
-	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"g","logins":{}}}`
+	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"platform","logins":{}}}`
 	if _, err := run(t, stackConfig(tenants, roles), whole); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestCell(t *testing.T) {
 		"login_names":                 map[string]string{"app": "reader", "admin": "owner_login", "bi": "dashboards_a"},
 		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "tenant_globex"},
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a"},
-		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
+		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "platform"},
 		"retired_role_names":          map[string]string{},
 		"passwords": map[string]string{
 			"tenant_acme":     generated("acme-password"),
