@@ -65,6 +65,6 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		Roles:           shared["role_names"],
 		Logins:          shared["login_names"],
 		Passwords:       pulumi.StringMap{},
-		Ready:           platform,
+		Ready:           []pulumi.Resource{platform},
 	}, p.err()
 }

@@ -20,7 +20,7 @@ type SharedRoles struct {
 	Passwords pulumi.StringMap
 	// Ready is registered last: what depends on it finds PUBLIC closed and every default
 	// privilege in place.
-	Ready pulumi.Resource
+	Ready []pulumi.Resource
 }
 
 // newSharedRoles registers the shared roles, who is member of what, and what they may do in the
@@ -70,6 +70,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		return nil, err
 	}
 
+	logins := slices.Concat(app.Roles, admin.Roles)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
 		reader, err := newLogin(ctx, key, "roles."+key+".name", cfg.Readers[key], postgresql.RoleArgs{
 			Roles: pulumi.StringArray{shared.App},
@@ -78,6 +79,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 			return nil, err
 		}
 		shared.tell(key, reader.Name, reader)
+		logins = append(logins, reader.Roles...)
 	}
 
 	// A GrantRole is replaced create first, delete second by default, and the delete would
@@ -98,7 +100,10 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		return nil, err
 	}
 
-	shared.Ready, err = newSharedPrivileges(ctx, cfg, shared, membership)
+	// For a grant the provider locks the role and then its members. From PostgreSQL 16 on the user it
+	// connects as is a member of every role it makes, so an update of a login at the same time, which
+	// locks that and then the user, would deadlock.
+	shared.Ready, err = newSharedPrivileges(ctx, cfg, shared, append(logins, membership))
 	return shared, err
 }
 
@@ -112,7 +117,7 @@ func (shared *SharedRoles) tell(key string, role pulumi.StringInput, login *Logi
 // newSharedPrivileges closes what PostgreSQL leaves open to PUBLIC, lets the shared roles into
 // the database, and declares what follows for everything that admin will create. One resource
 // depends on the one before it; the last is returned.
-func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, after pulumi.Resource) (pulumi.Resource, error) {
+func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	everyone := pulumi.String("public")
 	connect := []string{"CONNECT"}
 	grants := []grant{
@@ -148,11 +153,11 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, a
 			Role:       defaults.role,
 			Privileges: pulumi.ToStringArray(defaults.privileges),
 			// Replaced create first, delete second, the delete would revoke what was just granted.
-		}, pulumi.DependsOn([]pulumi.Resource{after}), pulumi.DeleteBeforeReplace(true))
+		}, pulumi.DependsOn(after), pulumi.DeleteBeforeReplace(true))
 		if err != nil {
 			return nil, err
 		}
-		after = resource
+		after = []pulumi.Resource{resource}
 	}
 	return after, nil
 }
@@ -168,7 +173,7 @@ type grant struct {
 
 // newGrants registers grants, each depending on the one before it, the first on after: parallel
 // ones on one object fail with `tuple concurrently updated`. It returns the last.
-func newGrants(ctx *pulumi.Context, grants []grant, after pulumi.Resource) (pulumi.Resource, error) {
+func newGrants(ctx *pulumi.Context, grants []grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	for _, grant := range grants {
 		resource, err := postgresql.NewGrant(ctx, grant.name, &postgresql.GrantArgs{
 			Database:   pulumi.String(grant.database),
@@ -176,11 +181,11 @@ func newGrants(ctx *pulumi.Context, grants []grant, after pulumi.Resource) (pulu
 			ObjectType: pulumi.String(grant.objectType),
 			Role:       grant.role,
 			Privileges: pulumi.ToStringArray(grant.privileges),
-		}, append(slices.Clone(grant.opts), pulumi.DependsOn([]pulumi.Resource{after}))...)
+		}, append(slices.Clone(grant.opts), pulumi.DependsOn(after))...)
 		if err != nil {
 			return nil, err
 		}
-		after = resource
+		after = []pulumi.Resource{resource}
 	}
 	return after, nil
 }

@@ -16,6 +16,9 @@ type Tenant struct {
 	SchemaName pulumi.StringOutput
 	// Login is not among the component's outputs: the state holds its passwords once.
 	Login *Login
+	// Privileges are the last of the grants in the schema, and the default privileges; a retired tenant
+	// has none.
+	Privileges []pulumi.Resource
 }
 
 // newTenants registers every tenant and returns them by key.
@@ -28,7 +31,7 @@ func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[strin
 		}
 		tenants[key] = tenant
 	}
-	return tenants, nil
+	return tenants, newAdoptions(ctx, cfg, shared, tenants)
 }
 
 // newTenant registers one tenant. A retired one has its role and schema still, but cannot log in
@@ -62,7 +65,7 @@ func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg TenantConfig,
 	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
 		Roles:       pulumi.StringArray{shared.AllTenants},
 		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Schema)},
-	}, parent, pulumi.DependsOn([]pulumi.Resource{shared.Ready}))
+	}, parent, pulumi.DependsOn(shared.Ready))
 	if err != nil {
 		return err
 	}
@@ -90,7 +93,7 @@ func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, sha
 		claim, err := postgresql.NewRole(ctx, key+"-schema-claim", &postgresql.RoleArgs{
 			Name:  pulumi.String(name),
 			Login: pulumi.Bool(false),
-		}, pulumi.Parent(tenant), pulumi.DependsOn([]pulumi.Resource{shared.Ready}), keepName())
+		}, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready), keepName())
 		if err != nil {
 			return nil, err
 		}
@@ -124,24 +127,19 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config,
 	if cfg.Tenants[key].Adopt {
 		// What is there already has no default privileges, and neither the owner of its schema nor
 		// PUBLIC can be relied on. Without adopt it all stays as it is then.
-		stays := []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.RetainOnDelete(true)}
+		stays := tenant.adopted()
 		grants = append(grants,
 			grant{name: key + "-adopted-tables", objectType: "table", role: tenant.Login.Name, privileges: mine["table"], opts: stays},
 			grant{name: key + "-adopted-sequences", objectType: "sequence", role: tenant.Login.Name, privileges: mine["sequence"], opts: stays},
 			grant{name: key + "-public-on-adopted", objectType: "schema", role: pulumi.String("public"), opts: stays},
-			grant{name: key + "-app-on-adopted", objectType: "schema", role: shared.App, privileges: []string{"USAGE"}, opts: stays},
-			grant{name: key + "-app-on-adopted-tables", objectType: "table", role: shared.App, privileges: []string{"SELECT"}, opts: stays},
-			grant{name: key + "-app-on-adopted-sequences", objectType: "sequence", role: shared.App, privileges: []string{"SELECT"}, opts: stays},
 		)
 	}
-	for i := range grants {
-		grants[i].database, grants[i].schema = cfg.Database, tenant.SchemaName
-	}
-	if _, err := newGrants(ctx, grants, schema); err != nil {
+	var err error
+	if tenant.Privileges, err = tenant.newGrants(ctx, cfg, grants, []pulumi.Resource{schema}); err != nil {
 		return err
 	}
 	for _, objects := range slices.Sorted(maps.Keys(mine)) {
-		_, err := postgresql.NewDefaultPrivileges(ctx, key+"-"+objects+"s", &postgresql.DefaultPrivilegesArgs{
+		defaults, err := postgresql.NewDefaultPrivileges(ctx, key+"-"+objects+"s", &postgresql.DefaultPrivilegesArgs{
 			Database:   pulumi.String(cfg.Database),
 			Schema:     tenant.SchemaName,
 			Owner:      shared.Admin,
@@ -152,6 +150,48 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config,
 		if err != nil {
 			return err
 		}
+		tenant.Privileges = append(tenant.Privileges, defaults)
 	}
 	return nil
+}
+
+// newAdoptions registers what the app may do in adopted schemas, where its default privileges did not
+// hold. These grants come after all other privileges, and one after the other: for a grant to the app
+// the provider locks it and then its members, the admin and the user it connects as among them, and for
+// the default privileges of the admin that and then this user. From PostgreSQL 16 on, where the user is
+// a member of every role it makes, the two would deadlock.
+func newAdoptions(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
+	var after []pulumi.Resource
+	keys := slices.Sorted(maps.Keys(tenants))
+	for _, key := range keys {
+		after = append(after, tenants[key].Privileges...)
+	}
+	for _, key := range keys {
+		tenant := tenants[key]
+		if !cfg.Tenants[key].Adopt || cfg.Tenants[key].Retire != NotRetired {
+			continue
+		}
+		after, err = tenant.newGrants(ctx, cfg, []grant{
+			{name: key + "-app-on-adopted", objectType: "schema", role: shared.App, privileges: []string{"USAGE"}, opts: tenant.adopted()},
+			{name: key + "-app-on-adopted-tables", objectType: "table", role: shared.App, privileges: []string{"SELECT"}, opts: tenant.adopted()},
+			{name: key + "-app-on-adopted-sequences", objectType: "sequence", role: shared.App, privileges: []string{"SELECT"}, opts: tenant.adopted()},
+		}, after)
+		if err != nil {
+			return fmt.Errorf("tenant %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// newGrants registers grants in the tenant's schema.
+func (tenant *Tenant) newGrants(ctx *pulumi.Context, cfg Config, grants []grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
+	for i := range grants {
+		grants[i].database, grants[i].schema = cfg.Database, tenant.SchemaName
+	}
+	return newGrants(ctx, grants, after)
+}
+
+// adopted are the options of grants on what was there before: their end takes nothing away.
+func (tenant *Tenant) adopted() []pulumi.ResourceOption {
+	return []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.RetainOnDelete(true)}
 }

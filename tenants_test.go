@@ -90,21 +90,25 @@ func TestClosedDatabases(t *testing.T) {
 	}
 }
 
-// What is in an adopted schema is granted one after the other, and stays granted without adopt.
+// What is in adopted schemas is granted one after the other, to the app after all other privileges, and
+// stays granted without adopt.
 func TestAdopt(t *testing.T) {
 	m := &mocks{}
-	if _, err := run(t, stackConfig(`{"acme":{"adopt":true,"schema":"legacy"}}`, `{}`), m); err != nil {
+	if _, err := run(t, stackConfig(`{"acme":{"adopt":true,"schema":"legacy"},"globex":{"adopt":true},"hooli":{},"umbrella":{"adopt":true,"retire":"keep"}}`, `{}`), m); err != nil {
 		t.Fatal(err)
 	}
 	on := " parent=acme database=platform objectType="
 	schema, stays := " schema=legacy<-acme-schema", " retainOnDelete"
+	privileges := " after=acme-sequences after=acme-tables after=globex-sequences after=globex-tables after=hooli-sequences after=hooli-tables" +
+		" after=acme-public-on-adopted after=globex-public-on-adopted after=hooli-usage"
 	for name, want := range map[string]string{
 		"acme-adopted-tables":           on + "table privileges=[SELECT INSERT UPDATE DELETE] role=tenant_acme<-acme-role" + schema + " after=acme-usage" + stays,
 		"acme-adopted-sequences":        on + "sequence privileges=[USAGE SELECT] role=tenant_acme<-acme-role" + schema + " after=acme-adopted-tables" + stays,
 		"acme-public-on-adopted":        on + "schema privileges=[] role=public" + schema + " after=acme-adopted-sequences" + stays,
-		"acme-app-on-adopted":           on + "schema privileges=[USAGE] role=app_service_role<-app-service-role" + schema + " after=acme-public-on-adopted" + stays,
+		"acme-app-on-adopted":           on + "schema privileges=[USAGE] role=app_service_role<-app-service-role" + schema + privileges + stays,
 		"acme-app-on-adopted-tables":    on + "table privileges=[SELECT] role=app_service_role<-app-service-role" + schema + " after=acme-app-on-adopted" + stays,
 		"acme-app-on-adopted-sequences": on + "sequence privileges=[SELECT] role=app_service_role<-app-service-role" + schema + " after=acme-app-on-adopted-tables" + stays,
+		"globex-app-on-adopted":         " parent=globex database=platform objectType=schema privileges=[USAGE] role=app_service_role<-app-service-role schema=tenant_globex<-globex-schema after=acme-app-on-adopted-sequences" + stays,
 	} {
 		if got := describe(m.named(t, name)); got != "Grant "+name+want {
 			t.Errorf("got  %s\nwant Grant %s", got, name+want)

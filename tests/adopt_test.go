@@ -1,6 +1,9 @@
 package tests
 
 import (
+	"context"
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,7 +99,57 @@ func TestAdopt(t *testing.T) {
 				}
 			}
 		})
+		t.Run("many at once, beside new tenants and rotations", func(t *testing.T) {
+			readers := object{"analyst": object{}, "dashboard": object{"logins": object{}}}
+			p.configure(t, others, readers)
+			p.up(t)
+			tenants, resources := maps.Clone(others), []string{}
+			for _, key := range []string{"hooli", "initech", "umbrella"} {
+				super.may(t, "CREATE SCHEMA "+key, "GRANT CREATE, USAGE ON SCHEMA "+key+" TO admin_service_role", "SET ROLE admin_service_role",
+					"CREATE TABLE "+key+".docs (id serial, body text)", "RESET ROLE")
+				super.may(t, "ALTER SCHEMA "+key+" OWNER TO admin_service_role")
+				resources = append(resources,
+					`{"type": "tenant-permissions:index:Tenant", "name": "`+key+`", "component": true}`,
+					`{"type": "postgresql:index/schema:Schema", "name": "`+key+`-schema", "id": "`+database+`.`+key+`", "parent": "`+key+`"}`)
+				tenants[key], tenants["beside_"+key] = object{"schema": key, "adopt": true}, object{}
+			}
+			p.importFile(t, `{"resources": [`+strings.Join(resources, ",")+`]}`)
+			p.configure(t, tenants, object{
+				"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"a": object{"passwordVersion": 2}}},
+				"app": object{"passwordVersion": 2}, "admin": object{"passwordVersion": 2},
+			})
+			stop := p.queueForProvider(t)
+			p.up(t)
+			stop()
+			p.clean(t)
+			p.login(t, "analyst").may(t, "SELECT * FROM hooli.docs", "SELECT * FROM initech.docs", "SELECT * FROM umbrella.docs")
+			p.login(t, "tenant_hooli").may(t, "INSERT INTO docs (body) VALUES ('x')")
+		})
 	})
+}
+
+// queueForProvider holds the lock that the provider takes on the user it connects as, over and over,
+// until it is stopped. What waits for it in line has its other locks by then, and deadlocks if it can,
+// instead of once in a hundred runs.
+func (p *platform) queueForProvider(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	held, super := make(chan error), p.superuser(t, database)
+	go func() {
+		_, err := super.Exec(ctx, `DO $$ DECLARE provider bigint := '`+p.user+`'::regrole::oid; BEGIN
+			LOOP
+				PERFORM pg_advisory_lock(provider), pg_sleep(0.1);
+				PERFORM pg_advisory_unlock(provider), pg_sleep(0.01);
+			END LOOP;
+		END $$`)
+		held <- err
+	}()
+	return func() {
+		cancel()
+		if err := <-held; !errors.Is(err, context.Canceled) {
+			t.Errorf("the lock was not held to the end: %v", err)
+		}
+	}
 }
 
 // importFile takes objects of the server into the stack's state.
