@@ -1,8 +1,6 @@
 package tests
 
 import (
-	"context"
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -126,30 +124,6 @@ func TestAdopt(t *testing.T) {
 			p.login(t, "tenant_hooli").may(t, "INSERT INTO docs (body) VALUES ('x')")
 		})
 	})
-}
-
-// queueForProvider holds the lock that the provider takes on the user it connects as, over and over,
-// until it is stopped. What waits for it in line has its other locks by then, and deadlocks if it can,
-// instead of once in a hundred runs.
-func (p *platform) queueForProvider(t *testing.T) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	held, super := make(chan error), p.superuser(t, database)
-	go func() {
-		_, err := super.Exec(ctx, `DO $$ DECLARE provider bigint := '`+p.user+`'::regrole::oid; BEGIN
-			LOOP
-				PERFORM pg_advisory_lock(provider), pg_sleep(0.1);
-				PERFORM pg_advisory_unlock(provider), pg_sleep(0.01);
-			END LOOP;
-		END $$`)
-		held <- err
-	}()
-	return func() {
-		cancel()
-		if err := <-held; !errors.Is(err, context.Canceled) {
-			t.Errorf("the lock was not held to the end: %v", err)
-		}
-	}
 }
 
 // importFile takes objects of the server into the stack's state.

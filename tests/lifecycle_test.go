@@ -254,11 +254,11 @@ func (p *platform) tellsNone(t *testing.T, passwords []string) {
 	}
 }
 
-// with is a config in which one tenant is another than before.
-func with(tenants object, key string, tenant object) object {
-	tenants = maps.Clone(tenants)
-	tenants[key] = tenant
-	return tenants
+// with is a config in which one key has another value than before.
+func with(config object, key string, value any) object {
+	config = maps.Clone(config)
+	config[key] = value
+	return config
 }
 
 func unchanged(t *testing.T, changes map[string]int) {
