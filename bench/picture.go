@@ -53,7 +53,7 @@ func (r *results) draw(path string) error {
 	}
 	p.Y.Min = min(p.Y.Min, 1)
 	p.X.Max *= 1.6 // room for half of the last label
-	p.Y.Max *= 3 // room for the legend
+	p.Y.Max *= 3   // room for the legend
 	return p.Save(20*vg.Centimeter, 12*vg.Centimeter, path)
 }
 
