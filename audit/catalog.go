@@ -351,7 +351,8 @@ func (c *catalog) readDefaults(ctx context.Context, tx pgx.Tx) error {
 }
 
 // readOwned reads who owns what by the dependencies between objects and roles, which know all kinds
-// of objects in all databases. Of those of a role with much, a few are told.
+// of objects in all databases, but for default privileges, which readDefaults reads. Of those of a role
+// with much, a few are told.
 func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT refobjid,
 			CASE WHEN dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -360,7 +361,7 @@ func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
 			|| CASE WHEN number = 3 AND total > 3 THEN ' and ' || total - 3 || ' more' ELSE '' END
 		FROM (
 			SELECT *, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number, count(*) OVER (PARTITION BY refobjid) AS total
-			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
+			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND classid <> 'pg_default_acl'::regclass
 				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)) AS dependencies
 		WHERE number <= 3 ORDER BY refobjid, number`)
 	if err != nil {

@@ -174,7 +174,8 @@ func (f *findings) checkMemberships() {
 		}
 		tenant := cmp.Or(f.tenantOf[wanted.role], f.tenantOf[wanted.member])
 		admin := f.expected[wanted]
-		hasAdmin := slices.ContainsFunc(of, func(m membership) bool { return m.admin })
+		isAdmin := func(m membership) bool { return m.admin }
+		hasAdmin := slices.ContainsFunc(of, isAdmin)
 		inherits := slices.ContainsFunc(of, func(m membership) bool { return m.inherit })
 		switch {
 		case len(of) == 0:
@@ -182,14 +183,17 @@ func (f *findings) checkMemberships() {
 		case admin && !hasAdmin:
 			f.add("membership-missing", tenant, member, role, member+" is a member of "+role+" without the admin option", "pulumi up --refresh")
 		case !inherits && (f.kinds[wanted.member] == KindTenant || f.kinds[wanted.member] == KindReader):
-			f.add("membership-missing", tenant, member, role, member+" is a member of "+role+", but does not inherit what that holds",
-				"ALTER ROLE "+quoted(member)+" INHERIT, and from PostgreSQL 16 on GRANT "+quoted(role)+" TO "+quoted(member)+" WITH INHERIT TRUE")
+			fix := "ALTER ROLE " + quoted(member) + " INHERIT"
+			if by := f.grantedBy(of[0]); by != "" {
+				fix = "GRANT " + quoted(role) + " TO " + quoted(member) + " WITH INHERIT TRUE" + by
+			}
+			f.add("membership-missing", tenant, member, role, member+" is a member of "+role+", but does not inherit what that holds", fix)
 		case !admin && hasAdmin:
 			rule := "membership-unexpected"
 			if f.isTenant(wanted.member) {
 				rule = "tenant-admin-option"
 			}
-			f.add(rule, tenant, member, role, member+" has the admin option on "+role+", and can make anybody a member", "REVOKE ADMIN OPTION FOR "+quoted(role)+" FROM "+quoted(member))
+			f.add(rule, tenant, member, role, member+" has the admin option on "+role+", and can make anybody a member", "REVOKE ADMIN OPTION FOR "+quoted(role)+" FROM "+quoted(member)+f.grantedBy(of[slices.IndexFunc(of, isAdmin)]))
 		case len(of) > 1:
 			f.add("membership-twice", tenant, member, role,
 				fmt.Sprintf("%s is a member of %s by grants of %s and %s: to revoke one of them changes nothing", member, role, f.name(of[0].grantor), f.name(of[1].grantor)),
@@ -218,7 +222,7 @@ func (f *findings) unexpected(m membership) {
 		return // by another grantor
 	}
 	f.told[edge{m.role, m.member}] = true
-	fix := "REVOKE " + quoted(role) + " FROM " + quoted(member)
+	fix := "REVOKE " + quoted(role) + " FROM " + quoted(member) + f.grantedBy(m)
 	stranger := m.member
 	if member == f.allTenantsAdmin {
 		stranger = m.role
@@ -529,8 +533,8 @@ func (f *findings) checkUse(o *object, tenant *Tenant) {
 		privileges []string
 	}{{"app-cannot-read", f.app, app}, {"tenant-cannot-use", tenant.Role, own}} {
 		r := f.byName[check.role]
-		if r == nil {
-			continue
+		if r == nil || len(o.shows) > 0 && check.role == tenant.Role {
+			continue // a tenant is not to read what shows another's data
 		}
 		var lacks []string
 		for _, privilege := range check.privileges {
@@ -578,7 +582,7 @@ func (f *findings) checkDefaults() {
 	got, functions := map[entry]bool{}, false
 	for _, d := range f.defaults {
 		if d.role != admin.oid {
-			if f.isTenant(d.role) || f.kinds[d.role] == KindApp || f.kinds[d.role] == KindReader {
+			if kind := f.kinds[d.role]; f.isTenant(d.role) || kind == KindGroup || kind == KindApp || kind == KindReader {
 				f.add("default-privileges-extra", f.tenantOf[d.role], f.name(d.role), d.schema, f.name(d.role)+" has default privileges of its own", "ALTER DEFAULT PRIVILEGES FOR ROLE "+quoted(f.name(d.role))+" …")
 			}
 			continue
@@ -714,7 +718,16 @@ func (f *findings) isTold(path []membership) bool {
 
 // leave ends the first membership of a way.
 func (f *findings) leave(id oid, path []membership) string {
-	return "REVOKE " + quoted(f.name(path[0].role)) + " FROM " + quoted(f.name(id))
+	return "REVOKE " + quoted(f.name(path[0].role)) + " FROM " + quoted(f.name(id)) + f.grantedBy(path[0])
+}
+
+// grantedBy tells whose grant of a membership is meant: from PostgreSQL 16 on one can be there for
+// each grantor, and whoever names none means his own.
+func (f *findings) grantedBy(m membership) string {
+	if f.version < 16 {
+		return ""
+	}
+	return " GRANTED BY " + quoted(f.name(m.grantor))
 }
 
 // expectedAccess reports whether the design lets a role into a tenant's schema.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -79,32 +80,36 @@ func (a *auditor) run(t *testing.T, args ...string) (out string, code int) {
 func (a *auditor) violations(t *testing.T) []string {
 	t.Helper()
 	violations, _ := a.findings(t)
-	return violations
+	return names(violations)
+}
+
+// finding is what the audit finds or notes.
+type finding struct{ Rule, Tenant, Subject, Object, Text, Fix string }
+
+func names(findings []finding) (names []string) {
+	for _, f := range findings {
+		names = append(names, strings.Join([]string{f.Rule, f.Tenant, f.Subject, f.Object}, "|"))
+	}
+	return names
 }
 
 // findings are violations and notes.
-func (a *auditor) findings(t *testing.T) (violations, notes []string) {
+func (a *auditor) findings(t *testing.T) (violations, notes []finding) {
 	t.Helper()
 	out, code := a.run(t, "-format", "json")
-	type finding struct{ Rule, Tenant, Subject, Object, Text, Fix string }
 	var report struct{ Violations, Notes []finding }
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatal(err)
 	}
-	name := func(f finding) string { return strings.Join([]string{f.Rule, f.Tenant, f.Subject, f.Object}, "|") }
 	for _, v := range report.Violations {
-		violations = append(violations, name(v))
 		if v.Text == "" || v.Fix == "" {
-			t.Errorf("%s has no text or no fix", name(v))
+			t.Errorf("%v has no text or no fix", v)
 		}
 	}
-	for _, n := range report.Notes {
-		notes = append(notes, name(n))
+	if want := min(len(report.Violations), 1); code != want {
+		t.Errorf("exit code %d with %d violations", code, len(report.Violations))
 	}
-	if want := min(len(violations), 1); code != want {
-		t.Errorf("exit code %d with %d violations", code, len(violations))
-	}
-	return violations, notes
+	return report.Violations, report.Notes
 }
 
 // planted is a violation made by hand.
@@ -132,6 +137,12 @@ var violations = []planted{
 	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO all_tenants"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM all_tenants"}, want: "tenant-reaches-tenant||all_tenants|tenant_globex"},
 	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
 	{plant: []string{"GRANT SELECT (body) ON tenant_globex.docs TO stranger"}, undo: []string{"REVOKE SELECT (body) ON tenant_globex.docs FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{`CREATE ROLE "Odd ""One"`, `GRANT USAGE ON SCHEMA tenant_globex TO "Odd ""One"`}, undo: []string{`REVOKE ALL ON SCHEMA tenant_globex FROM "Odd ""One"`, `DROP ROLE "Odd ""One"`}, want: `stranger-reaches-tenant|globex|Odd "One|tenant_globex`},
+	{plant: []string{adminDefaults + "GRANT USAGE ON TYPES TO stranger"}, undo: []string{adminDefaults + "REVOKE USAGE ON TYPES FROM stranger"}, want: "default-privileges-extra||stranger|all schemas"},
+	{plant: []string{adminDefaults + "GRANT SELECT ON TABLES TO PUBLIC"}, undo: []string{adminDefaults + "REVOKE SELECT ON TABLES FROM PUBLIC"}, want: "default-privileges-extra||PUBLIC|all schemas"},
+	{plant: []string{"ALTER DEFAULT PRIVILEGES FOR ROLE app_service_role GRANT SELECT ON TABLES TO PUBLIC"}, undo: []string{"ALTER DEFAULT PRIVILEGES FOR ROLE app_service_role REVOKE SELECT ON TABLES FROM PUBLIC"}, want: "default-privileges-extra||app_service_role|"},
+	{plant: []string{"ALTER ROLE analyst BYPASSRLS"}, undo: []string{"ALTER ROLE analyst NOBYPASSRLS"}, want: "app-attribute||analyst|"},
+	{plant: []string{"ALTER ROLE app_service_role BYPASSRLS"}, undo: []string{"ALTER ROLE app_service_role NOBYPASSRLS"}}, // the config can ask for it
 	{plant: []string{"GRANT pg_write_all_data TO stranger"}, undo: []string{"REVOKE pg_write_all_data FROM stranger"}, want: "stranger-reaches-tenant||stranger|pg_write_all_data"},
 	{plant: []string{"GRANT tenant_acme TO stranger"}, undo: []string{"REVOKE tenant_acme FROM stranger"}, want: "membership-unexpected|acme|stranger|tenant_acme"},
 	{plant: []string{"GRANT admin_service_role TO stranger"}, undo: []string{"REVOKE admin_service_role FROM stranger"}, want: "membership-unexpected||stranger|admin_service_role"},
@@ -297,11 +308,20 @@ func TestAudit(t *testing.T) {
 		if found := a.violations(t); len(found) > 0 {
 			t.Fatalf("violations in a new deployment:\n%s", strings.Join(found, "\n"))
 		}
+		fixed := 0
 		for _, v := range violations {
 			if p.major >= v.since && (v.until == "" || p.major <= v.until) {
-				v.check(t, p, a, super)
+				fixed += v.check(t, p, a, super)
 			}
 		}
+		if fixed < len(violations)/2 {
+			t.Errorf("%d fixes were run, want most of those of %d violations", fixed, len(violations))
+		}
+		super.may(t, "ALTER ROLE tenant_acme SET search_path = public")
+		if _, notes := a.findings(t); !slices.Contains(names(notes), "setting||tenant_acme|") {
+			t.Errorf("no setting is noted: %v", notes)
+		}
+		super.may(t, "ALTER ROLE tenant_acme SET search_path = tenant_acme")
 		swapped := *a
 		swapped.outputs = slices.Concat(a.outputs[2:], a.outputs[:2])
 		if found := swapped.violations(t); len(found) > 0 {
@@ -367,19 +387,52 @@ func (a *auditor) fails(t *testing.T) {
 	}
 }
 
-// check plants, looks, and undoes.
-func (v planted) check(t *testing.T, p *platform, a *auditor, super *session) {
+// check plants, looks, and undoes; then it plants again and does what the findings say, where that is
+// SQL. It returns how many fixes it ran.
+func (v planted) check(t *testing.T, p *platform, a *auditor, super *session) (fixed int) {
 	t.Helper()
-	names := strings.NewReplacer("ON_DATABASE", database, "PROVIDER", p.user, " SUPERUSER TO", " "+p.server.User+" TO", " SUPERUSER FROM", " "+p.server.User+" FROM", "|SUPERUSER", "|"+p.server.User)
+	placeholders := strings.NewReplacer("ON_DATABASE", database, "PROVIDER", p.user, " SUPERUSER TO", " "+p.server.User+" TO", " SUPERUSER FROM", " "+p.server.User+" FROM", "|SUPERUSER", "|"+p.server.User)
 	run := func(statements []string) {
 		for _, sql := range statements {
-			super.may(t, names.Replace(sql))
+			super.may(t, placeholders.Replace(sql))
 		}
 	}
 	run(v.plant)
-	found := strings.Join(a.violations(t), "\n")
-	run(v.undo)
-	if want := names.Replace(v.want); found != want {
+	violations, _ := a.findings(t)
+	if found, want := strings.Join(names(violations), "\n"), placeholders.Replace(v.want); found != want {
 		t.Errorf("%s: found\n%s\nwant\n%s", v.plant, found, want)
 	}
+	run(v.undo)
+
+	run(v.plant)
+	for range 2 { // what has another owner now may lack privileges
+		fixes := sqlFixes(violations)
+		fixed += len(fixes)
+		super.may(t, fixes...)
+		violations, _ = a.findings(t)
+	}
+	if left := sqlFixes(violations); len(left) > 0 {
+		t.Errorf("%s: after all fixes there is still %v", v.plant, violations)
+	}
+	for _, sql := range v.undo { // of which some is done
+		if _, err := super.Exec(t.Context(), placeholders.Replace(sql)); err != nil {
+			t.Logf("%s: %v", sql, err)
+		}
+	}
+	return fixed
 }
+
+// sqlFixes are those fixes that are SQL, without what else can be done.
+func sqlFixes(findings []finding) (fixes []string) {
+	for _, f := range findings {
+		if sql := notSQL.ReplaceAllString(f.Fix, ""); startsSQL.MatchString(sql) && !strings.Contains(sql, "whoever") {
+			fixes = append(fixes, sql)
+		}
+	}
+	return fixes
+}
+
+var (
+	startsSQL = regexp.MustCompile(`^(REVOKE|ALTER (ROLE|SCHEMA|TABLE|SEQUENCE|FUNCTION|DEFAULT PRIVILEGES)|REASSIGN|GRANT) [^…]*$`)
+	notSQL    = regexp.MustCompile(`, (or|then|and from) .*`)
+)

@@ -303,8 +303,8 @@ func TestDrift(t *testing.T) {
 				if (len(found) == 0) != d.noAccess {
 					t.Errorf("%s: the audit finds %v", d.name, found)
 				}
-				notes = slices.DeleteFunc(notes, func(note string) bool { return slices.Contains(always, note) })
-				if d.noAccess && !slices.Equal(notes, d.noted) {
+				notes = slices.DeleteFunc(notes, func(note finding) bool { return slices.Contains(always, note) })
+				if d.noAccess && !slices.Equal(names(notes), d.noted) {
 					t.Errorf("%s: the audit notes %v", d.name, notes)
 				}
 				super.may(t, d.byHand...)
