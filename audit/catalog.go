@@ -130,6 +130,19 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, sch
 	return c, nil
 }
 
+// forEach runs a query, scans one row after the other into the same places, and does something with each.
+func forEach(ctx context.Context, tx pgx.Tx, query string, args, into []any, do func()) error {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		do()
+		return nil
+	})
+	return err
+}
+
 func (c *catalog) readServer(ctx context.Context, tx pgx.Tx) error {
 	var number int
 	var readable bool
@@ -149,46 +162,29 @@ func (c *catalog) readServer(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	c.md5 = map[oid]bool{}
-	rows, err = tx.Query(ctx, "SELECT oid FROM pg_authid WHERE rolpassword LIKE 'md5%'")
-	if err != nil {
-		return err
-	}
 	var id oid
-	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+	return forEach(ctx, tx, "SELECT oid FROM pg_authid WHERE rolpassword LIKE 'md5%'", nil, []any{&id}, func() {
 		c.md5[id] = true
-		return nil
 	})
-	return err
 }
 
 func (c *catalog) readRoles(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls FROM pg_roles`)
-	if err != nil {
-		return err
-	}
 	var r role
-	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS}, func() error {
-		found := r
-		c.roles[r.oid], c.byName[r.name] = &found, &found
-		return nil
-	})
-	return err
+	return forEach(ctx, tx, `SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls FROM pg_roles`, nil,
+		[]any{&r.oid, &r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS}, func() {
+			found := r
+			c.roles[r.oid], c.byName[r.name] = &found, &found
+		})
 }
 
 func (c *catalog) readSettings(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT setrole, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), setdatabase <> 0
+	var s setting
+	return forEach(ctx, tx, `SELECT setrole, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), setdatabase <> 0
 		FROM pg_db_role_setting, unnest(setconfig) AS setting
 		WHERE setrole <> 0 AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-		ORDER BY 1, 2`)
-	if err != nil {
-		return err
-	}
-	var s setting
-	_, err = pgx.ForEachRow(rows, []any{&s.role, &s.name, &s.value, &s.here}, func() error {
+		ORDER BY 1, 2`, nil, []any{&s.role, &s.name, &s.value, &s.here}, func() {
 		c.settings = append(c.settings, s)
-		return nil
 	})
-	return err
 }
 
 func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
@@ -197,18 +193,12 @@ func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
 	if c.version < 16 {
 		query = `SELECT roleid, member, grantor, admin_option, rolinherit, true FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = member`
 	}
-	rows, err := tx.Query(ctx, query+` UNION ALL
-		SELECT 'pg_database_owner'::regrole, datdba, 10, false, true, true FROM pg_database WHERE datname = current_database()
-		ORDER BY 1, 2, 3`)
-	if err != nil {
-		return err
-	}
 	var m membership
-	_, err = pgx.ForEachRow(rows, []any{&m.role, &m.member, &m.grantor, &m.admin, &m.inherit, &m.set}, func() error {
+	return forEach(ctx, tx, query+` UNION ALL
+		SELECT 'pg_database_owner'::regrole, datdba, 10, false, true, true FROM pg_database WHERE datname = current_database()
+		ORDER BY 1, 2, 3`, nil, []any{&m.role, &m.member, &m.grantor, &m.admin, &m.inherit, &m.set}, func() {
 		c.members = append(c.members, m)
-		return nil
 	})
-	return err
 }
 
 // shownQuery has what relations show of those in the schemas $1 with the rights of their owner: a
@@ -247,27 +237,19 @@ WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY ($1)),
 SELECT kind, schema, name, owner, acl::text, definer, own_path FROM objects ORDER BY schema, name, kind`
 
 func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) error {
-	rows, err := tx.Query(ctx, shownQuery, schemas)
-	if err != nil {
-		return err
-	}
 	var relation oid
 	var name, shown string
 	relations, shows := []oid{}, map[string][]string{}
-	if _, err = pgx.ForEachRow(rows, []any{&relation, &name, &shown}, func() error {
+	if err := forEach(ctx, tx, shownQuery, []any{schemas}, []any{&relation, &name, &shown}, func() {
 		relations = append(relations, relation)
 		shows[name] = append(shows[name], shown)
-		return nil
 	}); err != nil {
-		return err
-	}
-	if rows, err = tx.Query(ctx, objectsQuery, schemas, relations); err != nil {
 		return err
 	}
 	var o object
 	byName := map[string]*object{}
 	texts := map[string]string{} // one copy of each
-	if _, err = pgx.ForEachRow(rows, []any{&o.kind, &o.schema, &o.name, &o.owner, &o.acl, &o.definer, &o.ownPath}, func() error {
+	if err := forEach(ctx, tx, objectsQuery, []any{schemas, relations}, []any{&o.kind, &o.schema, &o.name, &o.owner, &o.acl, &o.definer, &o.ownPath}, func() {
 		found := o
 		if _, ok := texts[o.acl]; !ok {
 			texts[o.acl] = o.acl
@@ -277,7 +259,6 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 		if o.kind != "function" {
 			byName[o.schema+"."+o.name] = &found
 		}
-		return nil
 	}); err != nil {
 		return err
 	}
@@ -305,56 +286,40 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 	for text := range texts {
 		all = append(all, text)
 	}
-	rows, err = tx.Query(ctx, `SELECT text, grantee, privilege_type, is_grantable FROM unnest($1::text[]) AS text, aclexplode(text::aclitem[])`, all)
-	if err != nil {
-		return err
-	}
 	var text string
 	var p privilege
-	_, err = pgx.ForEachRow(rows, []any{&text, &p.grantee, &p.name, &p.grantable}, func() error {
-		c.acls[texts[text]] = append(c.acls[texts[text]], p)
-		return nil
-	})
-	return err
+	return forEach(ctx, tx, `SELECT text, grantee, privilege_type, is_grantable FROM unnest($1::text[]) AS text, aclexplode(text::aclitem[])`, []any{all},
+		[]any{&text, &p.grantee, &p.name, &p.grantable}, func() {
+			c.acls[texts[text]] = append(c.acls[texts[text]], p)
+		})
 }
 
 func (c *catalog) readColumns(ctx context.Context, tx pgx.Tx, schemas []string, byName map[string]*object) error {
-	rows, err := tx.Query(ctx, `SELECT nspname || '.' || relname, attname, grantee, privilege_type, is_grantable
-		FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace, aclexplode(attacl)
-		WHERE nspname = ANY ($1) AND attacl IS NOT NULL AND NOT attisdropped`, schemas)
-	if err != nil {
-		return err
-	}
 	var of string
 	var p privilege
-	_, err = pgx.ForEachRow(rows, []any{&of, &p.column, &p.grantee, &p.name, &p.grantable}, func() error {
+	return forEach(ctx, tx, `SELECT nspname || '.' || relname, attname, grantee, privilege_type, is_grantable
+		FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace, aclexplode(attacl)
+		WHERE nspname = ANY ($1) AND attacl IS NOT NULL AND NOT attisdropped`, []any{schemas}, []any{&of, &p.column, &p.grantee, &p.name, &p.grantable}, func() {
 		if o := byName[of]; o != nil {
 			o.columns = append(o.columns, p)
 		}
-		return nil
 	})
-	return err
 }
 
 func (c *catalog) readDefaults(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT defaclrole, coalesce(nspname, ''), defaclobjtype::text, defaclacl::text
-		FROM pg_default_acl LEFT JOIN pg_namespace ON pg_namespace.oid = defaclnamespace ORDER BY 1, 2, 3`)
-	if err != nil {
-		return err
-	}
 	var d defaultACL
-	_, err = pgx.ForEachRow(rows, []any{&d.role, &d.schema, &d.objectType, &d.acl}, func() error {
+	return forEach(ctx, tx, `SELECT defaclrole, coalesce(nspname, ''), defaclobjtype::text, defaclacl::text
+		FROM pg_default_acl LEFT JOIN pg_namespace ON pg_namespace.oid = defaclnamespace ORDER BY 1, 2, 3`, nil, []any{&d.role, &d.schema, &d.objectType, &d.acl}, func() {
 		c.defaults = append(c.defaults, d)
-		return nil
 	})
-	return err
 }
 
 // readOwned reads who owns what by the dependencies between objects and roles, which know all kinds
 // of objects in all databases, but for default privileges, which readDefaults reads. Of those of a role
 // with much, a few are told.
 func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT refobjid,
+	var o owned
+	return forEach(ctx, tx, `SELECT refobjid,
 			CASE WHEN dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
 				THEN pg_describe_object(classid, objid, objsubid)
 				ELSE 'something in the database ' || coalesce((SELECT datname FROM pg_database WHERE oid = dbid), '?') END
@@ -363,14 +328,7 @@ func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
 			SELECT *, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number, count(*) OVER (PARTITION BY refobjid) AS total
 			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND classid <> 'pg_default_acl'::regclass
 				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)) AS dependencies
-		WHERE number <= 3 ORDER BY refobjid, number`)
-	if err != nil {
-		return err
-	}
-	var o owned
-	_, err = pgx.ForEachRow(rows, []any{&o.role, &o.what}, func() error {
+		WHERE number <= 3 ORDER BY refobjid, number`, nil, []any{&o.role, &o.what}, func() {
 		c.owned = append(c.owned, o)
-		return nil
 	})
-	return err
 }
