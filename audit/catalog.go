@@ -98,12 +98,13 @@ type owned struct {
 	what string
 }
 
-// setting is one that a role has been given, of which the value may be anybody's secret.
+// setting is what ALTER ROLE … SET has given a role for its sessions. The value may be anybody's secret:
+// it is compared and never shown.
 type setting struct {
 	role        oid
 	name, value string
-	// here is true if it is for this database only.
-	here bool
+	// database is the one that the setting is limited to (IN DATABASE), "" for all.
+	database string
 }
 
 // readCatalog reads all of it in one transaction that can only read. Everyone may: what takes a
@@ -179,10 +180,10 @@ func (c *catalog) readRoles(ctx context.Context, tx pgx.Tx) error {
 
 func (c *catalog) readSettings(ctx context.Context, tx pgx.Tx) error {
 	var s setting
-	return forEach(ctx, tx, `SELECT setrole, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), setdatabase <> 0
-		FROM pg_db_role_setting, unnest(setconfig) AS setting
-		WHERE setrole <> 0 AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-		ORDER BY 1, 2`, nil, []any{&s.role, &s.name, &s.value, &s.here}, func() {
+	return forEach(ctx, tx, `SELECT setrole, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), coalesce(datname, '')
+		FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase, unnest(setconfig) AS setting
+		WHERE setrole <> 0
+		ORDER BY setrole, datname NULLS FIRST, setting`, nil, []any{&s.role, &s.name, &s.value, &s.database}, func() {
 		c.settings = append(c.settings, s)
 	})
 }

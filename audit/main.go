@@ -41,6 +41,14 @@ func main() {
 
 // run is the command without its process.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) (err error) {
+	if len(args) > 0 {
+		switch args[0] {
+		case "settings":
+			return runSettings(ctx, args[1:], stdin, stdout)
+		case "sessions":
+			return runSessions(ctx, args[1:], stdin, stdout)
+		}
+	}
 	var files []string
 	flags := flag.NewFlagSet("audit", flag.ContinueOnError)
 	flags.Func("outputs", "file with the outputs of a stack, as `pulumi stack output --json` prints them, - for standard input; once for each stack of the database (required)", func(file string) error {
@@ -118,6 +126,11 @@ func look(ctx context.Context, cfg *pgx.ConnConfig, stacks declared, timeout tim
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return readSystem(ctx, conn, stacks, timeout)
+}
+
+// readSystem reads the catalog over a connection.
+func readSystem(ctx context.Context, conn *pgx.Conn, stacks declared, timeout time.Duration) (*system, error) {
 	var schemas []string
 	for _, t := range stacks.tenants {
 		schemas = append(schemas, t.Schema)

@@ -47,6 +47,7 @@ func (s *system) findings() (violations, notes []Finding) {
 	f.checkObjects()
 	f.checkDefaults()
 	f.checkAccess()
+	f.checkSettings()
 	for finding, objects := range f.groups {
 		finding.Fix = f.fixes[finding]
 		finding.Text = strings.Replace(finding.Text, them, list(objects), 1)
@@ -761,15 +762,6 @@ func (f *findings) note() {
 			add("create-role", f.name(id), "before PostgreSQL 16 CREATEROLE lets it join any role but a superuser")
 		}
 	}
-	for _, s := range f.settings {
-		if f.managed(s.role) && !f.ordinary(s) {
-			where := ""
-			if s.here {
-				where = ", for this database"
-			}
-			add("setting", f.name(s.role), "it has a setting of its own for "+s.name+where+", which no stack makes")
-		}
-	}
 	for _, id := range slices.Sorted(maps.Keys(f.kinds)) {
 		switch f.kinds[id] {
 		case KindDeployer:
@@ -782,11 +774,4 @@ func (f *findings) note() {
 			add("superuser", f.name(id), "it can do everything")
 		}
 	}
-}
-
-// ordinary reports whether a setting is one that the stacks make: whom a login acts as, and the
-// schema of a tenant.
-func (f *findings) ordinary(s setting) bool {
-	i := slices.IndexFunc(f.tenants, func(t Tenant) bool { return t.Key == f.tenantOf[s.role] })
-	return !s.here && (s.name == "role" || s.name == "search_path" && i >= 0 && strings.Trim(s.value, `"`) == f.tenants[i].Schema)
 }

@@ -19,6 +19,8 @@ type system struct {
 	expected map[edge]bool
 	// noLogin are managed roles that nobody is to log in as.
 	noLogin map[oid]bool
+	// configured are the settings of managed roles that the stacks make, by role and name.
+	configured map[oid]map[string]string
 	// tenantBySchema are the tenants by the name of their schema.
 	tenantBySchema map[string]*Tenant
 	missing        []Finding
@@ -31,7 +33,7 @@ type edge struct{ role, member oid }
 func newSystem(c *catalog, d declared) *system {
 	s := &system{
 		catalog: c, declared: d, kinds: map[oid]string{}, tenantOf: map[oid]string{},
-		expected: map[edge]bool{}, noLogin: map[oid]bool{}, tenantBySchema: map[string]*Tenant{},
+		expected: map[edge]bool{}, noLogin: map[oid]bool{}, configured: map[oid]map[string]string{}, tenantBySchema: map[string]*Tenant{},
 	}
 	for id, r := range c.roles {
 		switch {
@@ -61,7 +63,7 @@ func newSystem(c *catalog, d declared) *system {
 	s.expect(app, admin, true)
 	s.expect(allTenantsAdmin, admin, false)
 	for _, login := range d.logins["app"] {
-		s.logins(app, login, KindApp, "", "roles.app")
+		s.logins(app, login, KindApp, "", "roles.app", map[string]string{"role": d.app})
 	}
 	for _, login := range d.logins["admin"] {
 		s.adminLogins(admin, login)
@@ -74,7 +76,7 @@ func newSystem(c *catalog, d declared) *system {
 		reader := s.manage(name, KindReader, "", "roles."+key)
 		s.expect(app, reader, false)
 		for _, login := range d.logins[key] {
-			s.logins(reader, login, KindReader, "", "roles."+key)
+			s.logins(reader, login, KindReader, "", "roles."+key, map[string]string{"role": name})
 		}
 	}
 	for i := range d.tenants {
@@ -84,14 +86,17 @@ func newSystem(c *catalog, d declared) *system {
 		role := s.manage(t.Role+t.Retired, KindTenant, t.Key, path)
 		s.expect(allTenants, role, false)
 		s.expect(role, allTenantsAdmin, true)
+		s.configure(role, map[string]string{"search_path": t.Schema})
+		loginSettings := map[string]string{"role": t.Role + t.Retired, "search_path": t.Schema}
 		if t.Retired == "" {
-			s.logins(role, t.Login, KindTenantLogin, t.Key, path)
+			s.logins(role, t.Login, KindTenantLogin, t.Key, path, loginSettings)
 		} else {
 			s.noLogin[role] = true
 			for _, half := range []string{"_a", "_b"} {
 				if r := c.byName[t.Retired+half]; r != nil && s.isMember(role, r.oid) {
 					s.manage(r.name, KindTenantLogin, t.Key, path)
 					s.expect(role, r.oid, false)
+					s.configure(r.oid, loginSettings)
 					s.noLogin[r.oid] = true
 				}
 			}
@@ -146,13 +151,23 @@ func (c *catalog) isMember(role, member oid) bool {
 	return slices.ContainsFunc(c.edges[role], func(m membership) bool { return m.member == member })
 }
 
-// logins notes the two logins of a role, if login is one of them. A login of its own is the role.
-func (s *system) logins(role oid, login, kind, tenant, path string) {
+// configure notes the settings that the stacks give a role.
+func (s *system) configure(role oid, settings map[string]string) {
+	if role != 0 {
+		s.configured[role] = settings
+	}
+}
+
+// logins notes the two logins of a role with their settings, if login is one of them. A login of its
+// own is the role.
+func (s *system) logins(role oid, login, kind, tenant, path string, settings map[string]string) {
 	if role == 0 || login == s.roles[role].name {
 		return
 	}
 	for _, half := range []string{"_a", "_b"} {
-		s.expect(role, s.manage(s.roles[role].name+half, kind, tenant, path), false)
+		id := s.manage(s.roles[role].name+half, kind, tenant, path)
+		s.expect(role, id, false)
+		s.configure(id, settings)
 	}
 }
 
@@ -164,7 +179,9 @@ func (s *system) adminLogins(admin oid, login string) {
 	}
 	id := s.manage(base, KindAdmin, "", "roles.admin.loginName")
 	s.expect(admin, id, false)
-	s.logins(id, login, KindAdmin, "", "roles.admin.loginName")
+	actsAs := map[string]string{"role": s.admin}
+	s.configure(id, actsAs)
+	s.logins(id, login, KindAdmin, "", "roles.admin.loginName", actsAs)
 }
 
 // roleBehind is the role that a login is one of the two of, or the login itself.

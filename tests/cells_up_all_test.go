@@ -34,8 +34,10 @@ func (p *platform) copyCheckout(t *testing.T) copiedCheckout {
 		}
 		c.write(t, filepath.Base(path), string(content))
 	}
-	if err := os.CopyFS(filepath.Join(c.dir, "cells"), os.DirFS("../cells")); err != nil {
-		t.Fatal(err)
+	for _, module := range []string{"audit", "cells", "local"} {
+		if err := os.CopyFS(filepath.Join(c.dir, module), os.DirFS("../"+module)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return c
 }
@@ -175,6 +177,19 @@ func TestUpAll(t *testing.T) {
 			}
 		}
 		sameFacts(t, before, p.catalog(t))
+	})
+	t.Run("a setting that stops runs", func(t *testing.T) {
+		globex := p.beside(t, "prod-002", p).login(t, "tenant_globex")
+		globex.may(t, "ALTER ROLE CURRENT_USER SET statement_timeout = '15s'", "ALTER ROLE CURRENT_USER SET work_mem = '8MB'")
+		all := []string{"ok prod #s", "ok prod-001 #s", "ok prod-002 #s", "ok prod-003 #s", "ok prod-004 #s", "4 of 4 cells done, logs in " + logs}
+		c.upAll(t, false, append([]string{"FAILED prod-002 #s, see " + logs + "/prod-002.log"}, "ok prod #s", "ok prod-001 #s", "ok prod-003 #s", "ok prod-004 #s", "3 of 4 cells done, logs in "+logs),
+			"--preview", "--refresh")
+		contains(t, log(t, "prod-002"), "tenant_globex  statement_timeout  the config does not give statement_timeout")
+		c.upAll(t, true, all, "--refresh")
+		contains(t, log(t, "prod-002"), "tenant_globex  statement_timeout  reset: the config does not give statement_timeout")
+		if got := admin.value(t, "SELECT setconfig::text FROM pg_db_role_setting WHERE setrole = 'tenant_globex'::regrole"); got != "{search_path=tenant_globex,work_mem=8MB}" {
+			t.Errorf("got the settings %s", got)
+		}
 	})
 	t.Run("what two cells claim stops everything", func(t *testing.T) {
 		c.split(t, "acme: {}\nglobex: {}\nhooli: {role: tenant_acme}\ninitech: {}\n")

@@ -20,6 +20,8 @@ var ranBy = map[string]string{
 	"find <backend>/.pulumi -name '*.attrs' -size 0 -delete": "TestBreaks",
 	"go -C audit run . ":                            "TestWorkflows",
 	"go -C audit run . -outputs /tmp/prod.json why": "TestAudit",
+	"go -C audit run . sessions":                    "TestLoginInWrongHands",
+	"go -C audit run . settings":                    "TestSettings",
 	"go -C cells run . ":                            "TestUpAll",
 	"go -C cells run . manifests":                   "TestManifestsSample",
 	"go -C cells run . split":                       "TestSplit",
@@ -36,6 +38,7 @@ var ranBy = map[string]string{
 	"psql":                                          outside + "the client programs; the tests run the same SQL through a driver",
 	"pulumi cancel":                                 "TestBreaks",
 	"pulumi config --json":                          "TestSetup",
+	"pulumi config --json --show-secrets":           "TestWorkflows",
 	"pulumi config set":                             "TestAccess", // by way of the automation API
 	"pulumi config set --secret postgresql:password": outside + "it asks for the password",
 	"pulumi config set postgresql:sslmode":           outside + "a server with TLS",

@@ -356,6 +356,12 @@ func TestWorkflows(t *testing.T) {
 		fails(drift, []string{"acme: tenant_acme has no limit, had at most 3 sessions"})
 		p.superuser(t, database).may(t, "ALTER ROLE tenant_acme CONNECTION LIMIT -1")
 	})
+	t.Run("a setting that stops runs", func(t *testing.T) {
+		p.login(t, "tenant_acme").may(t, "ALTER ROLE CURRENT_USER SET statement_timeout = '15s'")
+		fails(drift, []string{"1 setting stops runs"})
+		succeeds(deploy, []string{"reset: the config does not give statement_timeout"})
+		succeeds(drift, []string{"Every setting of the stacks' roles is as the config has it."})
+	})
 	t.Run("an audit", func(t *testing.T) {
 		audit := workflowScript(t, "drift", "audit")
 		succeeds(audit, nil)
