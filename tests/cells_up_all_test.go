@@ -82,11 +82,19 @@ func (c copiedCheckout) split(t *testing.T, tenants string) {
 	}
 }
 
-// upAll runs up-all and fails unless its lines are the wanted ones, in any order, where each
+// upAll runs up-all, for a preview or with flags for the CLI, and fails unless its lines are the wanted ones, in any order, where each
 // stands for how it begins and # for a number.
 func (c copiedCheckout) upAll(t *testing.T, succeeds bool, want []string, args ...string) {
 	t.Helper()
-	out, ok := c.run(t, "cells/up-all", append(args, "prod")...)
+	line := []string{"prod"}
+	for _, arg := range args {
+		if arg == "--preview" {
+			line = append([]string{arg}, line...)
+		} else {
+			line = append(line, arg)
+		}
+	}
+	out, ok := c.run(t, "cells/up-all", line...)
 	if ok != succeeds {
 		t.Errorf("up-all succeeds: got %v, want %v", ok, succeeds)
 	}
