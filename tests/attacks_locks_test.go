@@ -1,0 +1,243 @@
+package tests
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+)
+
+// holding is what a tenant keeps in a session that it leaves open.
+type holding struct {
+	name, tenant string
+	statements   []string
+	// change is the operator's: of the tenants with these keys, nil for one that goes.
+	change object
+	// fails is the resource whose step then fails; empty if none does.
+	fails string
+}
+
+const ownOID = "(SELECT oid::bigint FROM pg_roles WHERE rolname = CURRENT_USER)"
+
+func holdings() []holding {
+	rotated, suspended := object{"passwordVersion": 3}, object{"suspended": true}
+	return []holding{
+		{
+			name: "an advisory lock on its role", tenant: "acme", statements: []string{"SELECT pg_advisory_lock(" + ownOID + ")"},
+			change: object{"acme": rotated, "globex": rotated}, fails: "acme-role",
+		},
+		{
+			name: "an uncommitted password", tenant: "acme", statements: []string{"BEGIN", "ALTER ROLE CURRENT_USER PASSWORD 'theirs'"},
+			change: object{"acme": suspended}, fails: "acme-role",
+		},
+		{
+			name: "an uncommitted setting", tenant: "globex", statements: []string{"BEGIN", "ALTER ROLE CURRENT_USER SET work_mem = '1GB'"},
+			change: object{"globex": suspended}, fails: "globex-role",
+		},
+		{
+			name: "an uncommitted setting of all tenants", tenant: "globex",
+			statements: []string{"BEGIN", "SET LOCAL ROLE all_tenants", "ALTER ROLE all_tenants SET work_mem = '1GB'", "ALTER ROLE all_tenants PASSWORD 'theirs'"},
+			change:     object{"fresh": object{}},
+		},
+		{
+			name: "a lock on its table, while it is adopted", tenant: "initech",
+			statements: []string{"BEGIN", "LOCK TABLE docs, notes IN ACCESS EXCLUSIVE MODE"},
+			change:     object{"initech": object{"adopt": true}},
+		},
+		{
+			name: "a lock on its table, while it goes", tenant: "initech",
+			statements: []string{"BEGIN", "LOCK TABLE docs IN ACCESS EXCLUSIVE MODE"},
+			change:     object{"initech": nil}, fails: "initech-schema",
+		},
+		{
+			name: "an open cursor, while it goes", tenant: "initech",
+			statements: []string{"BEGIN", "DECLARE c CURSOR FOR SELECT * FROM docs"},
+			change:     object{"initech": nil}, fails: "initech-schema",
+		},
+		{
+			name: "notifications nobody takes, a snapshot, a large object", tenant: "acme",
+			statements: []string{
+				"LISTEN x", "BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT pg_export_snapshot(), lo_create(0)",
+				"SELECT pg_notify('x', repeat('y', 7000) || n) FROM generate_series(1, 1000) n",
+			},
+			change: object{"acme": rotated},
+		},
+	}
+}
+
+// lockTimeout bounds how long the statements of the next runs wait for a lock; empty for ever.
+func (s *siege) lockTimeout(t *testing.T, timeout string) {
+	t.Helper()
+	if timeout != "" {
+		timeout = "-c lock_timeout=" + timeout
+	}
+	s.stack.Workspace().SetEnvVar("PGOPTIONS", timeout)
+}
+
+// locks of a tenant stop the runs that want what it holds, within the time of lock_timeout. Ending its
+// sessions is enough: the same run is then done.
+func (s *siege) locks(t *testing.T) {
+	s.lockTimeout(t, "1s")
+	defer s.lockTimeout(t, "")
+	// A tenant with data goes only if it was retired for that.
+	s.tenants["initech"] = object{"retire": "drop"}
+	retired := object{"initech": s.tenants["initech"]}
+	s.tenants["initech"] = object{}
+	for _, holding := range holdings() {
+		t.Run(holding.name, func(t *testing.T) {
+			before := s.change(t, map[bool]object{true: retired}[holding.fails == "initech-schema"])
+			noFailures(t, before)
+			session := s.hold(t, holding)
+			failures := s.change(t, holding.change)
+			if holding.fails == "" {
+				noFailures(t, failures)
+			} else {
+				wantFailure(t, failures, holding.fails, lockTimedOut)
+			}
+			if session.IsClosed() {
+				t.Error("the session has ended")
+			}
+			s.endSessions(t, "tenant_"+holding.tenant)
+			noFailures(t, s.change(t, holding.change))
+		})
+	}
+	noFailures(t, s.change(t, nil))
+	s.clean(t)
+}
+
+// hold runs the statements in a session that stays open.
+func (s *siege) hold(t *testing.T, h holding) *session {
+	t.Helper()
+	session := s.attacker(t, h.tenant)
+	session.may(t, h.statements...)
+	return session
+}
+
+// waits shows a run without lock_timeout, which waits for as long as the session lives. The lock is one
+// that every refresh and every new tenant wants: the provider's own, on the role that owns the schemas.
+func (s *siege) waits(t *testing.T) {
+	session := s.attacker(t, "acme")
+	session.may(t, "SELECT pg_advisory_lock(oid::bigint) FROM pg_roles WHERE rolname = 'admin_service_role'")
+	s.lockTimeout(t, "1s")
+	failures := s.preview(t)
+	s.lockTimeout(t, "")
+	if len(failures) == 0 {
+		t.Error("a preview with refresh does not want the lock")
+	}
+	for resource, message := range failures {
+		if resource != "" && !strings.Contains(message, lockTimedOut) {
+			t.Errorf("%s: %s", resource, message)
+		}
+	}
+
+	done := make(chan map[string]string, 1)
+	go func() { done <- s.preview(t) }()
+	super := s.superuser(t, database)
+	eventually(t, "the run waits for the lock", func() bool {
+		return super.value(t, fmt.Sprintf("SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "+
+			"WHERE locktype = 'advisory' AND NOT granted AND usename = '%s'", s.user)) != "0"
+	})
+	select {
+	case failures := <-done:
+		t.Errorf("the run has ended: %v", failures)
+	default:
+	}
+	s.endSessions(t, "tenant_acme")
+	noFailures(t, <-done)
+}
+
+// resources are what one login can use up for all: connections, unless it has a limit, and memory for
+// locks.
+func (s *siege) resources(t *testing.T) {
+	t.Run("locks", func(t *testing.T) {
+		acme := s.attacker(t, "acme")
+		acme.mayNot(t, outOfSharedMemory, "SELECT pg_advisory_lock(n) FROM generate_series(1, 10000000) n")
+		failures := s.change(t, object{"globex": object{"connectionLimit": 5}})
+		if len(failures) == 0 {
+			t.Error("the run is done, although no lock is left")
+		}
+		for resource, message := range failures {
+			if resource != "" && !strings.Contains(message, "out of shared memory") {
+				t.Errorf("%s: %s", resource, message)
+			}
+		}
+		s.superuser(t, database).may(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'tenant_acme'")
+		noFailures(t, s.change(t, nil))
+		s.clean(t)
+	})
+	t.Run("connections", func(t *testing.T) {
+		super := s.superuser(t, database) // who may be too late otherwise
+		if taken := s.takeConnections(t, "tenant_limited"); taken != 3 {
+			t.Errorf("%d sessions of a login that is limited to 3", taken)
+		}
+		noFailures(t, s.change(t, object{"globex": object{"connectionLimit": 5}}))
+		if taken := s.takeConnections(t, "tenant_globex"); taken != 5 {
+			t.Errorf("%d sessions of a login that is limited to 5", taken)
+		}
+		s.endSessions(t, "tenant_globex")
+		s.endSessions(t, "tenant_limited")
+
+		s.takeConnections(t, "tenant_acme")
+		// Some connections are kept for superusers, 3 unless configured.
+		failures := s.change(t, object{"globex": object{}}, optup.Parallel(1))
+		if s.user == s.server.User {
+			noFailures(t, failures)
+		} else {
+			wantFailure(t, failures, "globex-role", "remaining connection slots are reserved")
+		}
+		super.may(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'tenant_acme'")
+		noFailures(t, s.change(t, nil))
+		s.clean(t)
+	})
+}
+
+// takeConnections logs in until that is refused, and returns how many sessions there are.
+func (s *siege) takeConnections(t *testing.T, login string) (taken int) {
+	t.Helper()
+	password := s.passwords(t)[login]
+	for ; taken < 1000; taken++ {
+		if _, err := s.connect(t, login, password); err != nil {
+			if sqlstate(err) != tooManyConnections {
+				t.Errorf("session %d of %s: %v", taken+1, login, err)
+			}
+			return taken
+		}
+	}
+	return taken
+}
+
+// removal is stopped by what another login granted: without superuser, DROP OWNED takes only what the
+// provider's user could revoke.
+func (s *siege) removal(t *testing.T) {
+	acme := s.attacker(t, "acme")
+	acme.may(t,
+		"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO tenant_willing, app_service_role",
+		"SELECT lo_create(4711)",
+		"GRANT ALL ON LARGE OBJECT 4711 TO tenant_victim, all_tenants, app_service_role, admin_service_role")
+	s.clean(t)
+	gone := object{"victim": nil, "willing": nil}
+	failures := s.change(t, gone)
+	if s.user == s.server.User {
+		noFailures(t, failures)
+	} else {
+		wantFailure(t, failures, "victim-role", "some objects depend on it")
+		if failures["willing-role"] != "" {
+			t.Errorf("default privileges: %v", failures)
+		}
+		// The large object becomes the operator's, and with it the right to revoke.
+		s.operator(t).may(t, asMember("tenant_acme", "REASSIGN OWNED BY tenant_acme TO CURRENT_USER")...)
+		noFailures(t, s.change(t, gone))
+	}
+	s.clean(t)
+
+	// The tenants go before the shared roles: what they granted those is the operator's by then.
+	acme.may(t, "SELECT lo_create(4712)", "GRANT ALL ON LARGE OBJECT 4712 TO all_tenants, app_service_role, admin_service_role")
+	s.tenants["initech"], s.tenants["acme"] = object{"retire": "drop"}, object{"retire": "drop"}
+	noFailures(t, s.change(t, gone))
+	s.endSessions(t, "tenant_acme")
+	s.destroy(t)
+	if left := s.superuser(t, database).value(t, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^(tenant_|all_tenants|app_|admin_)'"); left != "0" {
+		t.Errorf("%s roles are left", left)
+	}
+}
