@@ -20,6 +20,7 @@ type holding struct {
 
 const ownOID = "(SELECT oid::bigint FROM pg_roles WHERE rolname = CURRENT_USER)"
 
+// holdings are in the order in which they are tried. Each goes on from what the one before it changed.
 func holdings() []holding {
 	rotated, suspended := object{"passwordVersion": 3}, object{"suspended": true}
 	return []holding{
@@ -36,32 +37,22 @@ func holdings() []holding {
 			change: object{"globex": suspended}, fails: "globex-role",
 		},
 		{
-			name: "an uncommitted setting of all tenants", tenant: "globex",
+			name: "an uncommitted setting of all tenants", tenant: "limited",
 			statements: []string{"BEGIN", "SET LOCAL ROLE all_tenants", "ALTER ROLE all_tenants SET work_mem = '1GB'", "ALTER ROLE all_tenants PASSWORD 'theirs'"},
 			change:     object{"fresh": object{}},
 		},
 		{
 			name: "a lock on its table, while it is adopted", tenant: "initech",
 			statements: []string{"BEGIN", "LOCK TABLE docs, notes IN ACCESS EXCLUSIVE MODE"},
-			change:     object{"initech": object{"adopt": true}},
+			change:     object{"initech": object{"adopt": true}, "fresh": object{}},
 		},
 		{
-			name: "a lock on its table, while it goes", tenant: "initech",
-			statements: []string{"BEGIN", "LOCK TABLE docs IN ACCESS EXCLUSIVE MODE"},
-			change:     object{"initech": nil}, fails: "initech-schema",
-		},
-		{
-			name: "an open cursor, while it goes", tenant: "initech",
-			statements: []string{"BEGIN", "DECLARE c CURSOR FOR SELECT * FROM docs"},
-			change:     object{"initech": nil}, fails: "initech-schema",
-		},
-		{
-			name: "notifications nobody takes, a snapshot, a large object", tenant: "acme",
+			name: "notifications that nobody takes, a snapshot, a large object", tenant: "initech",
 			statements: []string{
 				"LISTEN x", "BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT pg_export_snapshot(), lo_create(0)",
 				"SELECT pg_notify('x', repeat('y', 7000) || n) FROM generate_series(1, 1000) n",
 			},
-			change: object{"acme": rotated},
+			change: object{"initech": rotated},
 		},
 	}
 }
@@ -76,42 +67,36 @@ func (s *siege) lockTimeout(t *testing.T, timeout string) {
 }
 
 // locks of a tenant stop the runs that want what it holds, within the time of lock_timeout. Ending its
-// sessions is enough: the same run is then done.
+// sessions is enough: the next run does what was left.
 func (s *siege) locks(t *testing.T) {
 	s.lockTimeout(t, "1s")
 	defer s.lockTimeout(t, "")
-	// A tenant with data goes only if it was retired for that.
-	s.tenants["initech"] = object{"retire": "drop"}
-	retired := object{"initech": s.tenants["initech"]}
-	s.tenants["initech"] = object{}
 	for _, holding := range holdings() {
 		t.Run(holding.name, func(t *testing.T) {
-			before := s.change(t, map[bool]object{true: retired}[holding.fails == "initech-schema"])
-			noFailures(t, before)
-			session := s.hold(t, holding)
+			session := s.attacker(t, holding.tenant)
+			session.may(t, holding.statements...)
 			failures := s.change(t, holding.change)
 			if holding.fails == "" {
 				noFailures(t, failures)
 			} else {
 				wantFailure(t, failures, holding.fails, lockTimedOut)
 			}
-			if session.IsClosed() {
-				t.Error("the session has ended")
-			}
-			s.endSessions(t, "tenant_"+holding.tenant)
-			noFailures(t, s.change(t, holding.change))
+			s.endSession(t, holding.tenant, session)
 		})
 	}
-	noFailures(t, s.change(t, nil))
+	t.Run("a lock on its table and an open cursor, while it goes", func(t *testing.T) {
+		locker, reader := s.attacker(t, "initech"), s.attacker(t, "initech")
+		locker.may(t, "BEGIN", "LOCK TABLE docs IN ACCESS EXCLUSIVE MODE")
+		reader.may(t, "BEGIN", "DECLARE c CURSOR FOR SELECT * FROM notes")
+		noFailures(t, s.change(t, object{"initech": object{"retire": "drop"}}))
+		delete(s.tenants, "initech")
+		for _, session := range []*session{locker, reader} {
+			wantFailure(t, s.change(t, nil), "initech-schema", lockTimedOut)
+			s.endSession(t, "initech", session)
+		}
+		noFailures(t, s.change(t, nil))
+	})
 	s.clean(t)
-}
-
-// hold runs the statements in a session that stays open.
-func (s *siege) hold(t *testing.T, h holding) *session {
-	t.Helper()
-	session := s.attacker(t, h.tenant)
-	session.may(t, h.statements...)
-	return session
 }
 
 // waits shows a run without lock_timeout, which waits for as long as the session lives. The lock is one
@@ -163,8 +148,6 @@ func (s *siege) resources(t *testing.T) {
 			}
 		}
 		s.superuser(t, database).may(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'tenant_acme'")
-		noFailures(t, s.change(t, nil))
-		s.clean(t)
 	})
 	t.Run("connections", func(t *testing.T) {
 		super := s.superuser(t, database) // who may be too late otherwise
@@ -188,7 +171,6 @@ func (s *siege) resources(t *testing.T) {
 		}
 		super.may(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'tenant_acme'")
 		noFailures(t, s.change(t, nil))
-		s.clean(t)
 	})
 }
 
@@ -229,11 +211,10 @@ func (s *siege) removal(t *testing.T) {
 		s.operator(t).may(t, asMember("tenant_acme", "REASSIGN OWNED BY tenant_acme TO CURRENT_USER")...)
 		noFailures(t, s.change(t, gone))
 	}
-	s.clean(t)
 
 	// The tenants go before the shared roles: what they granted those is the operator's by then.
 	acme.may(t, "SELECT lo_create(4712)", "GRANT ALL ON LARGE OBJECT 4712 TO all_tenants, app_service_role, admin_service_role")
-	s.tenants["initech"], s.tenants["acme"] = object{"retire": "drop"}, object{"retire": "drop"}
+	s.tenants["acme"] = object{"retire": "drop"}
 	noFailures(t, s.change(t, gone))
 	s.endSessions(t, "tenant_acme")
 	s.destroy(t)

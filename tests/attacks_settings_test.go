@@ -154,7 +154,6 @@ func (s *siege) settings(t *testing.T) {
 	if left := operator.value(t, "SELECT count(*) FROM pg_db_role_setting WHERE setdatabase <> 0"); left != "0" {
 		t.Errorf("%s roles have settings in the database", left)
 	}
-	s.clean(t)
 }
 
 // unreadableSettings are settings that the provider cannot read: by resource, who sets it and how, and
@@ -173,6 +172,9 @@ var unreadableSettings = map[string]struct{ login, set, message string }{
 	"limited-role": {
 		"tenant_limited", `ALTER ROLE CURRENT_USER SET search_path = '\377'`, "non-UTF8 bytes",
 	},
+	"victim-role": {
+		"tenant_victim", "ALTER ROLE CURRENT_USER SET statement_timeout = '0x10'", `parsing "0x10": invalid syntax`,
+	},
 	// A member may act as the role that it is a member of.
 	"all-tenants": {
 		"tenant_willing", "SET ROLE all_tenants; ALTER ROLE all_tenants SET statement_timeout = '15s'", `parsing "15s": invalid syntax`,
@@ -182,56 +184,68 @@ var unreadableSettings = map[string]struct{ login, set, message string }{
 	},
 }
 
-// unreadable settings stop whatever reads the role. Each is tried alone, since a run ends with its first
-// error; then a suspension in spite of them.
+// unreadable settings stop whatever reads the role.
 func (s *siege) unreadable(t *testing.T) {
 	operator := s.operator(t)
-	reset := func() {
-		for _, role := range []string{"tenant_acme", "tenant_globex", "tenant_initech", "tenant_limited", "all_tenants", "app_service_role"} {
-			path := ""
+	reset := func(roles ...string) {
+		for _, role := range roles {
+			operator.may(t, "ALTER ROLE "+role+" RESET ALL")
 			if key, isTenant := strings.CutPrefix(role, "tenant_"); isTenant {
-				path = "; ALTER ROLE " + role + " SET search_path = tenant_" + key
+				operator.may(t, "ALTER ROLE "+role+" SET search_path = tenant_"+key)
 			}
-			operator.may(t, "ALTER ROLE "+role+" RESET ALL"+path)
 		}
 	}
-	for resource, attack := range unreadableSettings {
-		t.Run(resource, func(t *testing.T) {
-			s.login(t, attack.login).may(t, attack.set)
-			wantFailure(t, s.preview(t), resource, attack.message)
-			reset()
+	attack := func(resource string) {
+		attack := unreadableSettings[resource]
+		s.login(t, attack.login).may(t, attack.set)
+	}
+	for resource, role := range map[string]string{"all-tenants": "all_tenants", "limited-role": "tenant_limited"} {
+		t.Run("a preview of "+resource, func(t *testing.T) {
+			attack(resource)
+			wantFailure(t, s.preview(t), resource, unreadableSettings[resource].message)
+			reset(role)
 		})
 	}
-	t.Run("runs", func(t *testing.T) {
-		suspended := object{}
-		for _, key := range []string{"acme", "globex", "initech"} {
-			attack := unreadableSettings[key+"-role"]
-			s.login(t, attack.login).may(t, attack.set)
-			suspended[key] = object{"suspended": true}
+	suspended := object{}
+	for _, key := range []string{"acme", "globex", "initech"} {
+		attack(key + "-role")
+		suspended[key] = object{"suspended": true}
+	}
+	t.Run("a run that changes and removes others", func(t *testing.T) {
+		attack("victim-role")
+		noFailures(t, s.change(t, object{"limited": object{"connectionLimit": 4}, "victim": nil}))
+	})
+	t.Run("up with refresh", func(t *testing.T) {
+		if err := s.repair(t); err == nil || !strings.Contains(err.Error(), "invalid syntax") {
+			t.Errorf("got error %v", err)
 		}
-		// A run without refresh reads only what it changes.
-		noFailures(t, s.change(t, object{"victim": object{"connectionLimit": 5}}))
-		if err := s.repair(t); err == nil || !strings.Contains(err.Error(), "invalid syntax") && !strings.Contains(err.Error(), "bytea") {
-			t.Errorf("up --refresh: got error %v", err)
-		}
-		// A suspension ends in an error, after it has taken effect; and so does each run after it.
+	})
+	t.Run("a suspension and a rotation", func(t *testing.T) {
+		attack("limited-role")
+		attack("app-service-role")
+		suspended["limited"] = object{"connectionLimit": 3}
 		passwords := s.passwords(t)
+		s.roles["app"] = object{"passwordVersion": 2}
+		// Each ends in an error, after it has taken effect; and so does each run after it.
 		for range 2 {
 			failures := s.change(t, suspended)
-			for key := range suspended {
-				wantFailure(t, failures, key+"-role", unreadableSettings[key+"-role"].message)
+			for resource, attack := range unreadableSettings {
+				if resource != "all-tenants" && resource != "victim-role" && resource != "limited-role" {
+					wantFailure(t, failures, resource, attack.message)
+				}
+			}
+			// An update wipes the search path.
+			if failures["limited-role"] != "" {
+				t.Errorf("limited-role: %s", failures["limited-role"])
+			}
+			for _, key := range []string{"acme", "globex", "initech"} {
 				s.refuseLogin(t, "tenant_"+key, passwords["tenant_"+key], loginNotPermitted)
 			}
+			s.refuseLogin(t, "app_service_role", passwords["app_service_role"], invalidPassword)
 		}
-		reset()
-		noFailures(t, s.change(t, suspended))
-		s.clean(t)
-		noFailures(t, s.change(t, nil))
-		s.clean(t)
 	})
-	t.Run("removal", func(t *testing.T) {
-		s.login(t, "tenant_victim").may(t, unreadableSettings["acme-role"].set)
-		noFailures(t, s.change(t, object{"victim": nil}))
+	t.Run("recovery", func(t *testing.T) {
+		reset("tenant_acme", "tenant_globex", "tenant_initech", "app_service_role")
 		noFailures(t, s.change(t, nil))
 		s.clean(t)
 	})
@@ -253,9 +267,8 @@ func (s *siege) reader(t *testing.T) {
 	} else {
 		s.clean(t)
 	}
-	s.roles["app"] = object{"passwordVersion": 2}
+	s.roles["app"] = object{"passwordVersion": 3}
 	noFailures(t, s.change(t, nil))
 	s.refuseLogin(t, "app_service_role", "theirs", invalidPassword)
 	s.login(t, "app_service_role").may(t, "SELECT 1")
-	s.clean(t)
 }
