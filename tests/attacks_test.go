@@ -49,7 +49,6 @@ func TestAttacks(t *testing.T) {
 		t.Run("refused", s.refused)
 		t.Run("settings and passwords", s.settings)
 		t.Run("settings that cannot be read", s.unreadable)
-		t.Run("a reader becomes the app", s.reader)
 		t.Run("locks", s.locks)
 		t.Run("a run without lock_timeout waits", s.waits)
 		t.Run("the server's resources", s.resources)

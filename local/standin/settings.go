@@ -65,13 +65,14 @@ func timeoutIn(settings []string, name string) (int, error) {
 	return 0, nil
 }
 
-// searchPathIn knows of quotes only that they can stand at both ends of a name.
+// searchPathIn knows of quotes only that they can stand at both ends of a name. A byte that is no UTF-8
+// becomes the replacement character.
 func searchPathIn(settings []string) []string {
 	for _, setting := range settings {
 		if path, ok := strings.CutPrefix(setting, "search_path="); ok {
 			schemas := strings.Split(path, ", ")
 			for i := range schemas {
-				schemas[i] = strings.Trim(schemas[i], `"`)
+				schemas[i] = string([]rune(strings.Trim(schemas[i], `"`)))
 			}
 			return schemas
 		}
