@@ -265,13 +265,19 @@ func (r *thing) update(inputs values, ignored ...string) {
 // refresh reads the resource; it tells whether the resource is still there.
 func (r *thing) refresh() bool {
 	r.t.Helper()
-	read, err := r.client.Read(r.t.Context(), &pulumirpc.ReadRequest{Urn: r.urn, Id: r.id, Properties: r.output, Inputs: r.inputs})
+	there, err := r.tryRefresh()
 	check(r.t, err)
-	if read.GetId() == "" {
-		return false
+	return there
+}
+
+func (r *thing) tryRefresh() (there bool, err error) {
+	r.t.Helper()
+	read, err := r.client.Read(r.t.Context(), &pulumirpc.ReadRequest{Urn: r.urn, Id: r.id, Properties: r.output, Inputs: r.inputs})
+	if err != nil || read.GetId() == "" {
+		return false, err
 	}
 	r.id, r.output, r.inputs = read.GetId(), read.GetProperties(), read.GetInputs()
-	return true
+	return true, nil
 }
 
 func (r *thing) tryDelete() error {

@@ -137,13 +137,6 @@ func TestImportOfABadID(t *testing.T) {
 	}
 }
 
-func TestImportOfATimeoutWithAUnit(t *testing.T) {
-	w := newWorld(t)
-	w.sql("CREATE ROLE slow; ALTER ROLE slow SET statement_timeout TO '5s'")
-	_, err := w.tryImport(roleType, "slow")
-	wantError(t, err, "reading role slow", `parsing "5s"`)
-}
-
 // These are there, but no ID finds them.
 func TestImportIsRefused(t *testing.T) {
 	w := newWorld(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -186,6 +185,8 @@ func (s *server) deleteRole(ctx context.Context, role object) error {
 	})
 }
 
+// readRole ends every create, update, refresh and import, and fails where a setting of the role is one
+// that the official plugin cannot read. What was created or updated has happened by then.
 func (s *server) readRole(ctx context.Context, state object) (object, error) {
 	name := state.text("name")
 	role := object{}
@@ -212,10 +213,16 @@ func (s *server) readRole(ctx context.Context, state object) (object, error) {
 		role.set("name", name)
 		role.set("connectionLimit", limit)
 		role.set("validUntil", until)
+		if memberships, err = bytesIn(0, "array", memberships); err != nil {
+			return err
+		}
+		if settings, err = bytesIn(9, "rolconfig", settings); err != nil {
+			return err
+		}
 		for _, t := range timeouts() {
 			milliseconds, err := timeoutIn(settings, t.setting)
 			if err != nil {
-				return fmt.Errorf("reading role %s: %w", name, err)
+				return err
 			}
 			role.set(t.property, milliseconds)
 		}
@@ -337,37 +344,4 @@ func setTimeouts(ctx context.Context, tx pgx.Tx, prior, role object) error {
 		}
 	}
 	return nil
-}
-
-// timeoutIn takes a number only: one that was set by hand with a unit fails every read, as it does
-// with the official plugin.
-func timeoutIn(settings []string, name string) (int, error) {
-	for _, setting := range settings {
-		if value, ok := strings.CutPrefix(setting, name+"="); ok {
-			return strconv.Atoi(value)
-		}
-	}
-	return 0, nil
-}
-
-func searchPathIn(settings []string) []string {
-	for _, setting := range settings {
-		if path, ok := strings.CutPrefix(setting, "search_path="); ok {
-			schemas := strings.Split(path, ", ")
-			for i := range schemas {
-				schemas[i] = strings.Trim(schemas[i], `"`)
-			}
-			return schemas
-		}
-	}
-	return nil
-}
-
-func assumedRoleIn(settings []string) string {
-	for _, setting := range settings {
-		if role, ok := strings.CutPrefix(setting, "role="); ok {
-			return role
-		}
-	}
-	return ""
 }
