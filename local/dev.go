@@ -278,8 +278,8 @@ func (d *Dev) open(ctx context.Context) (out outputs, err error) {
 	return out, err
 }
 
-// Audit says who can reach what on the server of the stack that Up has deployed; args are those of
-// the audit, besides the outputs.
+// Audit says who can reach what on the server of the stack that Up has deployed; args are flags of
+// tenantctl audit besides the outputs, or another command, such as why, with its own.
 func (d *Dev) Audit(ctx context.Context, args ...string) error {
 	if _, err := d.open(ctx); err != nil {
 		return err
@@ -291,8 +291,12 @@ func (d *Dev) Audit(ctx context.Context, args ...string) error {
 	if d.server, err = d.startServer(ctx); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"run", ".", "-outputs", "-"}, args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = filepath.Join(d.checkout, "audit"), d.env(), bytes.NewReader(outputs), os.Stdout, os.Stderr
+	command := "audit"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./cmd/tenantctl", command, "--outputs", "-"}, args...)...)
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = filepath.Join(d.checkout, "tools"), d.env(), bytes.NewReader(outputs), os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
