@@ -6,22 +6,25 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"text/template"
+
+	"tenant-permissions/internal/config"
 )
 
 // command is what `go run . <word>` does besides deploying. It reads a stack's config, as `pulumi
 // config --json` prints it, and writes what the word asks for.
-func command(args []string, config io.Reader, out io.Writer) error {
-	write, ok := map[string]func(Config, io.Writer) error{"names": writeNames, "setup-sql": writeSetup}[args[0]]
+func command(args []string, in io.Reader, out io.Writer) error {
+	write, ok := map[string]func(config.Config, io.Writer) error{"names": writeNames, "setup-sql": writeSetup}[args[0]]
 	if !ok || len(args) > 1 {
 		return fmt.Errorf("got the arguments %q, want names or setup-sql, or none where the Pulumi CLI runs the program", args)
 	}
-	var set settings
-	if err := json.NewDecoder(config).Decode(&set); err != nil {
+	var values config.Values
+	if err := json.NewDecoder(in).Decode(&values); err != nil {
 		return fmt.Errorf("reading the output of pulumi config --json: %w", err)
 	}
-	cfg, err := loadConfig(set)
+	cfg, err := config.Load(values, os.LookupEnv)
 	if err != nil {
 		return err
 	}
@@ -30,8 +33,8 @@ func command(args []string, config io.Reader, out io.Writer) error {
 
 // writeNames writes the names that the stack claims on its server, one a line, with a tab and the
 // path in the config behind it. Two stacks of one server must have none in common.
-func writeNames(cfg Config, out io.Writer) error {
-	names := claimsOf(&problems{}, cfg)
+func writeNames(cfg config.Config, out io.Writer) error {
+	names := config.Names(cfg)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if _, err := fmt.Fprintf(out, "%s\t%s\n", name, names[name]); err != nil {
 			return err
@@ -44,18 +47,18 @@ func writeNames(cfg Config, out io.Writer) error {
 // superuser: SQL that makes the user it connects as, with what the config needs and no more. A
 // superuser runs it, or whoever has CREATEROLE and CREATEDB and owns the database, such as the
 // administrator of a managed service.
-func writeSetup(cfg Config, out io.Writer) error {
-	if !validDatabase(cfg.User) {
-		return fmt.Errorf("postgresql:username: got %s, want %s", show(cfg.User), wantDatabase)
+func writeSetup(cfg config.Config, out io.Writer) error {
+	if !config.ValidDatabase(cfg.User) {
+		return errors.New("postgresql:username is not accepted here: give a name of letters, digits, _ and -")
 	}
 	if cfg.Platform != "" {
-		return fmt.Errorf("platform: got %s, want nothing: it takes the config of that stack", show(cfg.Platform))
+		return fmt.Errorf("platform: this stack is a cell; run setup-sql with the config of %s", config.Show(cfg.Platform))
 	}
 	if cfg.Admin.Superuser {
-		return errors.New("roles.admin.superuser: got true, want false: only a superuser can make a superuser, so connect as one")
+		return errors.New("roles.admin.superuser: true is not accepted here; only a superuser can make a superuser, so connect as one, or set it to false")
 	}
 	return template.Must(template.New("setup").Parse(setupTemplate)).Execute(out, struct {
-		Config
+		config.Config
 		BypassRLS bool
 	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity})
 }

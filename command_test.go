@@ -4,16 +4,18 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"tenant-permissions/internal/config"
 )
 
 // commandOn runs a command on a config, as the CLI prints it.
-func commandOn(t *testing.T, config map[string]string, args ...string) (string, error) {
+func commandOn(t *testing.T, cfg map[string]string, args ...string) (string, error) {
 	t.Helper()
-	set := settings{}
-	for key, value := range config {
-		set[key] = setting{Value: value}
+	values := config.Values{}
+	for key, value := range cfg {
+		values[key] = config.Value{Value: value}
 	}
-	encoded, err := json.Marshal(set)
+	encoded, err := json.Marshal(values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +25,7 @@ func commandOn(t *testing.T, config map[string]string, args ...string) (string, 
 }
 
 func TestNames(t *testing.T) {
-	got, err := commandOn(t, cellConfig(`{"acme":{"schema":"a","logins":{}},"globex":{"retire":"keep"}}`), "names")
+	got, err := commandOn(t, cellConfig(`{"acme":{"schema":"a","logins":{"active":"a"}},"globex":{"retire":"keep"}}`), "names")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +35,7 @@ func TestNames(t *testing.T) {
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	shared, err := commandOn(t, stackConfig(`{}`, `{"bi":{}}`), "names")
+	shared, err := commandOn(t, stackConfig(`{}`, `{}`, `{"bi":{}}`), "names")
 	if err != nil || strings.Count(shared, "\n") != 6 || !strings.Contains(shared, "all_tenants\troles.allTenants.name\n") {
 		t.Errorf("got %v\n%s", err, shared)
 	}
@@ -48,9 +50,9 @@ func TestCommandRefuses(t *testing.T) {
 	}{
 		{[]string{"setup"}, stackConfig(`{}`, `{}`), `got the arguments ["setup"], want names or setup-sql`},
 		{[]string{"names", "now"}, stackConfig(`{}`, `{}`), `got the arguments ["names" "now"], want`},
-		{[]string{"names"}, stackConfig(`{"A":{}}`, `{}`), `tenants.A: got the key "A"`},
-		{[]string{"setup-sql"}, cellConfig(`{}`), `platform: got "org/tenant-permissions/prod", want nothing`},
-		{[]string{"setup-sql"}, stackConfig(`{}`, `{"admin":{"superuser":true}}`), `roles.admin.superuser: got true, want false`},
+		{[]string{"names"}, stackConfig(`{"A":{}}`, `{}`), `tenants.A: the key "A" is not accepted; give`},
+		{[]string{"setup-sql"}, cellConfig(`{}`), `platform: this stack is a cell; run setup-sql with the config of "org/tenant-permissions/prod"`},
+		{[]string{"setup-sql"}, stackConfig(`{}`, `{"admin":{"superuser":true}}`), `roles.admin.superuser: true is not accepted here;`},
 	} {
 		if out, err := commandOn(t, test.config, test.args...); err == nil || !strings.Contains(err.Error(), test.want) || out != "" {
 			t.Errorf("%v: got error %v and output %q, want %s", test.args, err, out, test.want)

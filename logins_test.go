@@ -1,89 +1,24 @@
 package main
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
+
+	"tenant-permissions/internal/scram"
 )
-
-// The exchange published in RFC 7677, section 3: user "user", password "pencil".
-const (
-	rfcSalt        = "W22ZaJ0SNY7soEsUEjb6gQ=="
-	rfcIterations  = 4096
-	rfcNonce       = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-	rfcAuthMessage = "n=user,r=rOprNGfwEbeRWgbNEkqO," +
-		"r=" + rfcNonce + ",s=" + rfcSalt + ",i=4096," +
-		"c=biws,r=" + rfcNonce
-	rfcClientProof     = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
-	rfcServerSignature = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
-)
-
-// A verifier is right if, with it alone, a server accepts the RFC's client and answers with the
-// RFC's signature.
-func TestVerifierOfRFC7677(t *testing.T) {
-	salt := decode(t, rfcSalt)
-	verifier, err := scramVerifier("pencil", salt, rfcIterations)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, ok := strings.CutPrefix(verifier, "SCRAM-SHA-256$4096:"+rfcSalt+"$")
-	stored, server, ok2 := strings.Cut(keys, ":")
-	if !ok || !ok2 {
-		t.Fatalf("not in PostgreSQL's form: %s", verifier)
-	}
-
-	mac := func(key []byte) []byte {
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(rfcAuthMessage))
-		return h.Sum(nil)
-	}
-	if got := base64.StdEncoding.EncodeToString(mac(decode(t, server))); got != rfcServerSignature {
-		t.Errorf("server signature: got %s, want %s", got, rfcServerSignature)
-	}
-	clientKey, signature := decode(t, rfcClientProof), mac(decode(t, stored))
-	for i := range clientKey {
-		clientKey[i] ^= signature[i]
-	}
-	if got := sha256.Sum256(clientKey); !bytes.Equal(got[:], decode(t, stored)) {
-		t.Error("the published client proof does not fit the stored key")
-	}
-}
-
-func decode(t *testing.T, text string) []byte {
-	t.Helper()
-	data, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func TestDerivedSalt(t *testing.T) {
-	salt := derivedSalt("password", "tenant_acme")
-	if len(salt) != saltBytes || !slices.Equal(salt, derivedSalt("password", "tenant_acme")) {
-		t.Errorf("not %d bytes that stay the same: %x", saltBytes, salt)
-	}
-	if slices.Equal(salt, derivedSalt("password", "tenant_globex")) || slices.Equal(salt, derivedSalt("passwore", "tenant_acme")) {
-		t.Error("two roles or two passwords have one salt")
-	}
-}
 
 // The server gets the verifier of the login's own password, and never the password.
 func TestRolesAreGivenVerifiers(t *testing.T) {
 	m := &mocks{}
-	if _, err := run(t, stackConfig(`{"acme":{}}`, `{"analyst":{}}`), m); err != nil {
+	if _, err := run(t, stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`), m); err != nil {
 		t.Fatal(err)
 	}
 	for prefix, role := range map[string]string{
 		"app-service": "app_service_role", "admin-login": "admin_service_login", "analyst": "analyst", "acme": "tenant_acme",
 	} {
 		password := generated(prefix + "-password")
-		want, err := scramVerifier(password, derivedSalt(password, role), scramIterations)
+		want, err := scram.Verifier(password, role)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,13 +51,14 @@ func TestPasswordVersionMakesAnotherPassword(t *testing.T) {
 	}
 }
 
-// A pair of logins acts as its role and has nothing of its own. The role itself logs in no more,
-// unless it keeps a password version.
-func TestPairOfLogins(t *testing.T) {
+// Alternating logins act as their role and have no privileges of their own. The role itself does not
+// log in, unless roleLogin says so.
+func TestAlternatingLogins(t *testing.T) {
 	m := &mocks{}
 	exports, err := run(t, stackConfig(
-		`{"acme":{"connectionLimit":7,"logins":{"active":"b","a":{"passwordVersion":3}}},"globex":{"logins":{},"suspended":true}}`,
-		`{"app":{"logins":{"active":"b"},"passwordVersion":1},"admin":{"logins":{}},"analyst":{"logins":{}}}`), m)
+		`{"acme":{"connectionLimit":7,"logins":{"active":"b","a":{"passwordVersion":3}}},"globex":{"logins":{"active":"a","roleLogin":true},"suspended":true}}`,
+		`{"app":{"logins":{"active":"b","roleLogin":true}},"admin":{"logins":{"active":"a"},"passwordVersion":1}}`,
+		`{"analyst":{"logins":{"active":"a"}}}`), m)
 	if err != nil {
 		t.Fatal(err)
 	}
