@@ -4,7 +4,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"os"
 
@@ -13,16 +12,7 @@ import (
 	"tenant-permissions/internal/config"
 )
 
-func main() {
-	if len(os.Args) > 1 {
-		if err := command(os.Args[1:], os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	pulumi.Run(deploy)
-}
+func main() { pulumi.Run(deploy) }
 
 // deploy loads the stack's config, creates the roles that all tenants share and every tenant,
 // and exports their names and passwords. Bad config stops it before the first resource.

@@ -15,6 +15,7 @@ require (
 	k8s.io/apiextensions-apiserver v0.36.3
 	k8s.io/apimachinery v0.36.3
 	sigs.k8s.io/yaml v1.6.0
+	tenant-permissions v0.0.0
 	tenant-permissions/local v0.0.0-00010101000000-000000000000
 )
 
@@ -163,5 +164,7 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.3 // indirect
 )
+
+replace tenant-permissions => ../
 
 replace tenant-permissions/local => ../local

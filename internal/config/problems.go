@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,12 +21,32 @@ func (p *Problems) Add(path, format string, args ...any) {
 	p.lines = append(p.lines, path+": "+fmt.Sprintf(format, args...))
 }
 
-// Err is an error that lists all problems, sorted, one a line; nil if there is none.
+// AddError adds an error on what path names, such as a file. If it is one of Err, each of its
+// problems becomes a line of its own.
+func (p *Problems) AddError(path string, err error) {
+	var several *Error
+	if !errors.As(err, &several) {
+		p.Add(path, "%v", err)
+		return
+	}
+	for _, line := range several.Lines {
+		p.Add(path, "%s", line)
+	}
+}
+
+// Err is an *Error; nil if there is no problem.
 func (p *Problems) Err() error {
 	if len(p.lines) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the config has problems, and nothing was changed:\n  %s", strings.Join(slices.Sorted(slices.Values(p.lines)), "\n  "))
+	return &Error{slices.Sorted(slices.Values(p.lines))}
+}
+
+// Error lists all problems, sorted, one a line.
+type Error struct{ Lines []string }
+
+func (e *Error) Error() string {
+	return "the config has problems, and nothing was changed:\n  " + strings.Join(e.Lines, "\n  ")
 }
 
 // unknown adds a key that no part of the program reads.

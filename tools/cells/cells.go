@@ -2,6 +2,12 @@
 // deploy side by side: a stack's time grows faster than its number of tenants.
 package cells
 
+import (
+	"fmt"
+
+	"tenant-permissions/internal/config"
+)
+
 // Stacks are a platform and its cells, as the files of a checkout have them.
 type Stacks struct {
 	*checkout
@@ -21,9 +27,7 @@ func Open(dir, platform, organization string) (*Stacks, error) {
 		return nil, err
 	}
 	if _, ok := c.stacks[platform]; !ok {
-		p := &problems{}
-		p.add("--platform", show(platform), "a stack with a file Pulumi.<stack>.yaml")
-		return nil, p.err()
+		return nil, fmt.Errorf("--platform %s is not accepted: there is no file Pulumi.<stack>.yaml of this stack", config.Show(platform))
 	}
 	return &Stacks{c, c.reference(organization, platform)}, nil
 }

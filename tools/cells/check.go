@@ -1,40 +1,25 @@
 package cells
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
+	"tenant-permissions/internal/config"
 )
 
 // claim is where a name or a tenant's key stands.
 type claim struct{ file, path string }
 
 // Check finds what two stacks of one platform both take: names of roles and schemas, of which a
-// server has each once, and keys of tenants. PostgreSQL refuses the former only when half of the
-// work is done. If there is nothing of the kind it prints the full names of the platform and of its
-// cells, one a line.
-func (s *Stacks) Check(ctx context.Context, out io.Writer) error {
-	dir, err := os.MkdirTemp("", "tenant-permissions-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "program")
-	if err := compile(ctx, s.dir, program); err != nil {
-		return err
-	}
-	names, err := s.check(ctx, program)
+// server has each once, and keys of tenants. PostgreSQL refuses the former only in the middle of a
+// run. If there is nothing of the kind, Check prints the full names of the platform and of its cells,
+// one a line.
+func (s *Stacks) Check(out io.Writer) error {
+	names, err := s.check()
 	if err != nil {
 		return err
 	}
@@ -42,86 +27,46 @@ func (s *Stacks) Check(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// check is Check with a compiled program. It returns the full names.
-func (s *Stacks) check(ctx context.Context, program string) ([]string, error) {
-	c, reference, stacks := s.checkout, s.reference, s.all()
-	p, cells := &problems{}, stacks[1:]
+// check is Check, and returns the full names.
+func (s *Stacks) check() ([]string, error) {
+	p, stacks := &config.Problems{}, s.all()
 	if got := stacks[0].platform(); got != "" {
-		p.add(stacks[0].file+": "+platformKey.String(), show(got), "nothing: it is no cell")
+		p.Add(stacks[0].file+": "+platformKey.String(), "%s is not accepted: this stack is the platform, and no cell", config.Show(got))
 	}
-
-	for _, cell := range cells {
-		if got, want := cell.platform(), reference.String(); got != want {
-			p.add(cell.file+": "+platformKey.String(), show(got), show(want)+", or another --organization")
+	for _, cell := range stacks[1:] {
+		if got, want := cell.platform(), s.reference.String(); got != want {
+			p.Add(cell.file+": "+platformKey.String(), "%s is not accepted: give %s, or another --organization", config.Show(got), config.Show(want))
 		}
 	}
-
-	names, failed := make([][]byte, len(stacks)), make([]error, len(stacks))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, stack := range stacks {
-		group.Go(func() error {
-			names[i], failed[i] = c.names(ctx, program, stack)
-			return nil // every stack's problems are wanted
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-
 	nameTaken, keyTaken := map[string]claim{}, map[string]claim{}
-	for i, stack := range stacks {
-		if failed[i] != nil {
-			for line := range strings.SplitSeq(failed[i].Error(), "\n") {
-				p.lines = append(p.lines, stack.file+": "+line)
-			}
-			continue
-		}
-		for lines := bufio.NewScanner(bytes.NewReader(names[i])); lines.Scan(); {
-			name, path, _ := strings.Cut(lines.Text(), "\t")
-			p.once(nameTaken, "a name", name, claim{stack.file, path})
-		}
-		members, err := stack.tenants()
-		if err != nil {
-			return nil, err // the program has accepted them
-		}
-		for key := range members {
-			p.once(keyTaken, "a key", key, claim{stack.file, "tenants." + key})
-		}
-	}
-	if err := p.err(); err != nil {
-		return nil, err
-	}
 	var full []string
 	for _, stack := range stacks {
-		full = append(full, reference.fullName(stack.name))
+		full = append(full, s.reference.fullName(stack.name))
+		values, err := s.values(stack)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", stack.file, err)
+		}
+		cfg, err := config.Load(values, os.LookupEnv)
+		if err != nil {
+			p.AddError(stack.file, err)
+			continue
+		}
+		names := config.Names(cfg)
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			once(p, nameTaken, "the name", name, claim{stack.file, names[name]})
+		}
+		for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
+			once(p, keyTaken, "the key", key, claim{stack.file, config.Join("tenants", key)})
+		}
 	}
-	return full, nil
+	return full, p.Err()
 }
 
-// once notes a problem if something is taken already.
-func (p *problems) once(taken map[string]claim, what, value string, by claim) {
+// once adds a problem if something is taken already, and notes who takes it.
+func once(p *config.Problems, taken map[string]claim, what, value string, by claim) {
 	if first, twice := taken[value]; twice {
-		p.add(by.file+": "+by.path, show(value), fmt.Sprintf("%s that %s of %s does not have already", what, first.path, first.file))
+		p.Add(by.file+": "+by.path, "%s %s is already taken by %s of %s; choose another", what, config.Show(value), first.path, first.file)
 		return
 	}
 	taken[value] = by
-}
-
-// names are the names that the program claims for the stack, with their paths, or its problems.
-func (c *checkout) names(ctx context.Context, program string, s *stack) ([]byte, error) {
-	settings, err := c.configJSON(s)
-	if err != nil {
-		return nil, err
-	}
-	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, "names")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(settings), &said
-	output, err := cmd.Output()
-	if err == nil {
-		return output, nil
-	}
-	// The first line says that nothing was changed; the others are its problems, indented.
-	lines := strings.Split(cmp.Or(strings.TrimSpace(said.String()), err.Error()), "\n  ")
-	return nil, errors.New(strings.Join(lines[min(1, len(lines)-1):], "\n"))
 }

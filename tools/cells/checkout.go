@@ -11,13 +11,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+
+	"tenant-permissions/internal/config"
 )
 
 var (
-	platformKey = config.MustMakeKey("tenant-permissions", "platform")
-	tenantsKey  = config.MustMakeKey("tenant-permissions", "tenants")
+	platformKey = pulumiconfig.MustMakeKey("tenant-permissions", "platform")
+	tenantsKey  = pulumiconfig.MustMakeKey("tenant-permissions", "tenants")
 )
 
 // checkout is a folder with the project and the files of its stacks.
@@ -62,17 +64,17 @@ func loadCheckout(dir string) (*checkout, error) {
 		return nil, err
 	}
 	c := &checkout{dir: dir, project: project, stacks: map[string]*stack{}}
-	p := &problems{}
+	p := &config.Problems{}
 	for _, path := range files {
 		s := &stack{file: filepath.Base(path)}
 		s.name = strings.TrimSuffix(strings.TrimPrefix(s.file, "Pulumi."), ".yaml")
 		s.settings, err = workspace.LoadProjectStack(nil, project, path)
 		if err != nil {
-			p.lines = append(p.lines, fmt.Sprintf("%s: %v", s.file, err))
+			p.AddError(s.file, err)
 		}
 		c.stacks[s.name] = s
 	}
-	return c, p.err()
+	return c, p.Err()
 }
 
 // platformReference is how cells name their platform.
@@ -108,7 +110,7 @@ func (c *checkout) cells(platform string) []*stack {
 
 // platform is the stack that this one is a cell of, empty if it is none.
 func (s *stack) platform() string {
-	value, err := s.settings.Config[platformKey].Value(config.NopDecrypter)
+	value, err := s.settings.Config[platformKey].Value(pulumiconfig.NopDecrypter)
 	if err != nil || s.settings.Config[platformKey].Secure() {
 		return "" // the program says what is wrong with it
 	}
@@ -121,7 +123,7 @@ func (s *stack) tenants() (tenants, error) {
 	if !set {
 		return nil, nil
 	}
-	text, err := value.Value(config.NopDecrypter)
+	text, err := value.Value(pulumiconfig.NopDecrypter)
 	if err != nil {
 		return nil, err
 	}
@@ -132,13 +134,9 @@ func (s *stack) tenants() (tenants, error) {
 	return t, nil
 }
 
-// configJSON is what `pulumi config --json` prints for the stack, but for the secrets.
-func (c *checkout) configJSON(s *stack) ([]byte, error) {
-	type setting struct {
-		Value  string `json:"value,omitempty"`
-		Secret bool   `json:"secret"`
-	}
-	all := map[string]setting{}
+// values are the values of the stack's config, but for the secrets.
+func (c *checkout) values(s *stack) (config.Values, error) {
+	all := config.Values{}
 	for key, declared := range c.project.Config {
 		value := declared.Value // for all stacks, unless they have their own
 		if value == nil {
@@ -158,37 +156,18 @@ func (c *checkout) configJSON(s *stack) ([]byte, error) {
 		if !strings.Contains(key, ":") {
 			key = c.project.Name.String() + ":" + key
 		}
-		all[key] = setting{text, declared.Secret}
+		all[key] = config.Value{Value: text, Secret: declared.Secret}
 	}
 	for key, value := range s.settings.Config {
 		if value.Secure() {
-			all[key.String()] = setting{Secret: true}
+			all[key.String()] = config.Value{Secret: true}
 			continue
 		}
-		text, err := value.Value(config.NopDecrypter)
+		text, err := value.Value(pulumiconfig.NopDecrypter)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
-		all[key.String()] = setting{Value: text}
+		all[key.String()] = config.Value{Value: text}
 	}
-	return json.Marshal(all)
+	return all, nil
 }
-
-// problems collects what is wrong, to say it all at once.
-type problems struct{ lines []string }
-
-// add notes a problem: where, what stands there, what would be accepted.
-func (p *problems) add(where, got, want string) {
-	p.lines = append(p.lines, fmt.Sprintf("%s: got %s, want %s", where, got, want))
-}
-
-func (p *problems) err() error {
-	if len(p.lines) == 0 {
-		return nil
-	}
-	slices.Sort(p.lines)
-	return fmt.Errorf("nothing was changed:\n  %s", strings.Join(p.lines, "\n  "))
-}
-
-// show renders a value for an error text.
-func show(v any) string { return fmt.Sprintf("%+q", v) }

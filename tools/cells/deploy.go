@@ -57,12 +57,12 @@ func (s *Stacks) Deploy(ctx context.Context, d Deployment, out io.Writer) error 
 	if run.secretsProvider == "" {
 		run.secretsProvider = "default"
 	}
-	d.Line.Text("Compiling the program")
-	if err := run.prepare(ctx, s.dir, s.reference.stack); err != nil {
+	names, err := s.check()
+	if err != nil {
 		return err
 	}
-	names, err := s.check(ctx, filepath.Join(run.project, "program"))
-	if err != nil {
+	d.Line.Text("Compiling the program")
+	if err := run.prepare(ctx, s.dir, s.reference.stack); err != nil {
 		return err
 	}
 	if err := run.environment(ctx, s.dir); err != nil {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 
 	"gopkg.in/yaml.v3"
+
+	"tenant-permissions/internal/config"
 )
 
 // Manifests are the platform and its cells as Stacks of the Pulumi Kubernetes Operator, which then
@@ -56,14 +58,14 @@ var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$`)
 
 // Manifests prints the manifests.
 func (s *Stacks) Manifests(m Manifests, out io.Writer) error {
-	p, encoder := &problems{}, yaml.NewEncoder(out)
+	p, encoder := &config.Problems{}, yaml.NewEncoder(out)
 	stacks := s.all()
 	for _, stack := range stacks {
 		if !objectName.MatchString(stack.name) {
-			p.add(stack.file, "the stack's name "+show(stack.name), "a-z, 0-9 and -, at most 53, which Kubernetes accepts")
+			p.Add(stack.file, "Kubernetes does not accept the stack's name %s; use at most 53 of a-z, 0-9 and -", config.Show(stack.name))
 		}
 	}
-	if err := p.err(); err != nil {
+	if err := p.Err(); err != nil {
 		return err
 	}
 	encoder.SetIndent(2)

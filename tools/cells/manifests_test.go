@@ -50,7 +50,7 @@ func TestManifestsSample(t *testing.T) {
 func TestManifestsRefuse(t *testing.T) {
 	s := newSandbox(t)
 	s.cell(t, "prod_1", "{}")
-	s.fails(t, []string{`Pulumi.prod_1.yaml: got the stack's name "prod_1", want a-z, 0-9 and -, at most 53, which Kubernetes accepts`},
+	s.fails(t, []string{`Pulumi.prod_1.yaml: Kubernetes does not accept the stack's name "prod_1"; use at most 53 of a-z, 0-9 and -`},
 		prints(Manifests{Repo: "https://git.example.com/platform.git"}))
 }
 

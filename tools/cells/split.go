@@ -15,10 +15,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	pulumiconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"gopkg.in/yaml.v3"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/tools/connect"
 )
 
@@ -51,17 +52,17 @@ func (s *Stacks) Split(splits Splitting, out io.Writer) error {
 }
 
 func (s splitting) run(c *checkout, out io.Writer) error {
-	p := &problems{}
+	p := &config.Problems{}
 	want := s.readTenants(p, c.dir)
 	cells, has := s.ownCells(p, c)
 	s.claimedElsewhere(p, c, cells, want)
 	if s.Size < 1 {
-		p.add("--size", strconv.Itoa(s.Size), "a number from 1")
+		p.Add("--size", "%d is not accepted; give a number from 1", s.Size)
 	}
 	if !regexp.MustCompile(`^[\w.-]+$`).MatchString(s.Prefix) {
-		p.add("--prefix", show(s.Prefix), "letters, digits, _, . and -")
+		p.Add("--prefix", "%s is not accepted; give letters, digits, _, . and -", config.Show(s.Prefix))
 	}
-	if err := p.err(); err != nil {
+	if err := p.Err(); err != nil {
 		return err
 	}
 
@@ -89,27 +90,27 @@ func (s splitting) run(c *checkout, out io.Writer) error {
 }
 
 // readTenants reads the tenants file. An empty one is a problem: it would remove every tenant.
-func (s splitting) readTenants(p *problems, dir string) tenants {
+func (s splitting) readTenants(p *config.Problems, dir string) tenants {
 	path := s.File
 	if path != "-" && !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
 	content, err := connect.Read(path, s.Stdin)
 	if err != nil {
-		p.lines = append(p.lines, err.Error())
+		p.AddError("--tenants", err)
 		return nil
 	}
 	var doc yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	if err := decoder.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		p.lines = append(p.lines, fmt.Sprintf("%s: %v", s.File, err))
+		p.AddError(s.File, err)
 		return nil
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		p.add(s.File, "a second document", "one")
+		p.Add(s.File, "there is a second YAML document; give one")
 	}
 	if doc.Kind == 0 || doc.Content[0].Kind != yaml.MappingNode {
-		p.add(s.File, "no map", "tenants by key, {} for none")
+		p.Add(s.File, "this is no map; give tenants by key, {} for none")
 		return nil
 	}
 	fields, lines := doc.Content[0], strings.Split(string(content), "\n")
@@ -128,7 +129,7 @@ func (s splitting) readTenants(p *problems, dir string) tenants {
 		}
 		if keyTwice := new(yaml.TypeError); err == nil && value == nil || err != nil && !errors.As(err, &keyTwice) {
 			text := strings.TrimSpace(lines[node.Line-1])
-			p.add(fmt.Sprintf("%s:%d", s.File, node.Line), show(text), "a key with an object, {} for the defaults")
+			p.Add(fmt.Sprintf("%s:%d", s.File, node.Line), "%s is not accepted; give a key with an object, {} for the defaults", config.Show(text))
 		}
 		all[fields.Content[i].Value] = tenant
 	}
@@ -137,12 +138,12 @@ func (s splitting) readTenants(p *problems, dir string) tenants {
 
 // noKeyTwice finds keys that stand in one map twice: which of the two was meant is not for a tool
 // to guess.
-func noKeyTwice(p *problems, file, path string, node *yaml.Node) {
+func noKeyTwice(p *config.Problems, file, path string, node *yaml.Node) {
 	lines := map[string]int{}
 	for i, child := range node.Content {
 		if node.Kind == yaml.MappingNode && i%2 == 0 {
 			if first, twice := lines[child.Value]; twice {
-				p.add(fmt.Sprintf("%s:%d: %s%s", file, child.Line, path, child.Value), fmt.Sprintf("the key again after line %d", first), "it once")
+				p.Add(fmt.Sprintf("%s:%d: %s%s", file, child.Line, path, child.Value), "line %d has this key already; give it once", first)
 			}
 			lines[child.Value] = child.Line
 			continue
@@ -156,7 +157,7 @@ func noKeyTwice(p *problems, file, path string, node *yaml.Node) {
 }
 
 // ownCells are the cells called <prefix>NNN, by number, with the tenants each has.
-func (s splitting) ownCells(p *problems, c *checkout) (map[int]*stack, map[int]tenants) {
+func (s splitting) ownCells(p *config.Problems, c *checkout) (map[int]*stack, map[int]tenants) {
 	cells, has := map[int]*stack{}, map[int]tenants{}
 	for name, stack := range c.stacks {
 		digits, ours := strings.CutPrefix(name, s.Prefix)
@@ -165,11 +166,11 @@ func (s splitting) ownCells(p *problems, c *checkout) (map[int]*stack, map[int]t
 			continue
 		}
 		if got, want := stack.platform(), s.reference.String(); got != want {
-			p.add(stack.file+": "+platformKey.String(), show(got), show(want)+", or another --prefix, --platform or --organization")
+			p.Add(stack.file+": "+platformKey.String(), "%s is not accepted; give %s, or another --prefix, --platform or --organization", config.Show(got), config.Show(want))
 		}
 		cells[number] = stack
 		if has[number], err = stack.tenants(); err != nil {
-			p.lines = append(p.lines, fmt.Sprintf("%s: %s: %v", stack.file, tenantsKey, err))
+			p.AddError(stack.file+": "+tenantsKey.String(), err)
 		}
 	}
 	return cells, has
@@ -179,21 +180,21 @@ func (s splitting) cellName(number int) string { return fmt.Sprintf("%s%03d", s.
 
 // claimedElsewhere finds tenants that two cells have, and tenants to be split that are in another
 // stack of the platform, or in the platform itself.
-func (s splitting) claimedElsewhere(p *problems, c *checkout, own map[int]*stack, want tenants) {
+func (s splitting) claimedElsewhere(p *config.Problems, c *checkout, own map[int]*stack, want tenants) {
 	owner := map[string]*stack{}
 	for _, stack := range append(c.cells(s.reference.stack), c.stacks[s.reference.stack]) {
 		members, err := stack.tenants()
 		isOwn := slices.Contains(slices.Collect(maps.Values(own)), stack)
 		if err != nil && !isOwn {
-			p.lines = append(p.lines, fmt.Sprintf("%s: %s: %v", stack.file, tenantsKey, err))
+			p.AddError(stack.file+": "+tenantsKey.String(), err)
 		}
 		for key := range members {
 			if first := owner[key]; first != nil {
-				p.add(fmt.Sprintf("%s: %s.%s", stack.file, tenantsKey, key), "a tenant that "+first.file+" has too", "it in one of them")
+				p.Add(fmt.Sprintf("%s: %s.%s", stack.file, tenantsKey, key), "%s has this tenant too; give it to one of them", first.file)
 			}
 			owner[key] = stack
 			if _, wanted := want[key]; wanted && !isOwn {
-				p.add(s.File+": "+key, "a tenant that "+stack.file+" has", "it in one of them")
+				p.Add(s.File+": "+key, "%s has this tenant too; give it to one of them", stack.file)
 			}
 		}
 	}
@@ -234,7 +235,7 @@ func assign(has map[int]tenants, want tenants, size int) map[int][]string {
 // its secrets, which are encrypted with a key of the platform's own. It returns the names of these
 // cells and the keys of the secrets.
 func (s splitting) newCells(c *checkout, cells map[int]*stack, gets map[int][]string) (added, secrets []string) {
-	connection := config.Map{platformKey: config.NewValue(s.reference.String())}
+	connection := pulumiconfig.Map{platformKey: pulumiconfig.NewValue(s.reference.String())}
 	for key, value := range c.stacks[s.reference.stack].settings.Config {
 		switch {
 		case key.Namespace() != "postgresql":
@@ -268,7 +269,7 @@ func (s *stack) update(dir string, has, gets tenants) error {
 	if err != nil || bytes.Equal(before, after) {
 		return err
 	}
-	s.settings.Config[tenantsKey] = config.NewObjectValue(string(after))
+	s.settings.Config[tenantsKey] = pulumiconfig.NewObjectValue(string(after))
 	return s.settings.Save(filepath.Join(dir, s.file))
 }
 

@@ -72,7 +72,7 @@ in their config. If there is nothing of the kind, print the stacks' full names, 
 			if err != nil {
 				return err
 			}
-			return showing(cmd, "Checking the stacks", func(*progress.Line) error { return stacks.Check(cmd.Context(), cmd.OutOrStdout()) })
+			return stacks.Check(cmd.OutOrStdout())
 		},
 	}
 }

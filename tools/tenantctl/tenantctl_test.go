@@ -47,7 +47,7 @@ func TestExitCodes(t *testing.T) {
 		"no platform":             {args: []string{"cells", "check"}, code: 1, stderr: `required flag(s) "platform" not set`},
 		"no tenants":              {args: []string{"cells", "split", "--platform", "prod"}, code: 1, stderr: `required flag(s) "tenants" not set`},
 		"no repository":           {args: []string{"cells", "manifests", "--platform", "prod"}, code: 1, stderr: `required flag(s) "repo" not set`},
-		"no such platform":        {args: []string{"cells", "check", "--platform", "nowhere"}, code: 1, stderr: `--platform: got "nowhere"`},
+		"no such platform":        {args: []string{"cells", "check", "--platform", "nowhere"}, code: 1, stderr: `--platform "nowhere" is not accepted`},
 		"help of a command":       {args: []string{"cells", "deploy", "--help"}, stdout: "Exit codes: 0 success, 1 the command failed."},
 		"help of one that finds":  {args: []string{"audit", "--help"}, stdout: "2 there are violations"},
 		"completion of a format":  {args: []string{"__complete", "audit", "--format", ""}, stdout: "html"},

@@ -1,4 +1,6 @@
-package main
+// Package setup says what a stack takes on its server, from the stack's config alone: names, and the
+// SQL that makes the user as whom the program connects.
+package setup
 
 import (
 	"encoding/json"
@@ -13,27 +15,18 @@ import (
 	"tenant-permissions/internal/config"
 )
 
-// command is what `go run . <word>` does besides deploying. It reads a stack's config, as `pulumi
-// config --json` prints it, and writes what the word asks for.
-func command(args []string, in io.Reader, out io.Writer) error {
-	write, ok := map[string]func(config.Config, io.Writer) error{"names": writeNames, "setup-sql": writeSetup}[args[0]]
-	if !ok || len(args) > 1 {
-		return fmt.Errorf("got the arguments %q, want names or setup-sql, or none where the Pulumi CLI runs the program", args)
-	}
+// ReadConfig reads a stack's config as `pulumi config --json` prints it.
+func ReadConfig(in io.Reader) (config.Config, error) {
 	var values config.Values
 	if err := json.NewDecoder(in).Decode(&values); err != nil {
-		return fmt.Errorf("reading the output of pulumi config --json: %w", err)
+		return config.Config{}, fmt.Errorf("reading the output of pulumi config --json: %w", err)
 	}
-	cfg, err := config.Load(values, os.LookupEnv)
-	if err != nil {
-		return err
-	}
-	return write(cfg, out)
+	return config.Load(values, os.LookupEnv)
 }
 
-// writeNames writes the names that the stack claims on its server, one a line, with a tab and the
+// WriteNames writes the names that the stack takes on its server, one a line, with a tab and the
 // path in the config behind it. Two stacks of one server must have none in common.
-func writeNames(cfg config.Config, out io.Writer) error {
+func WriteNames(cfg config.Config, out io.Writer) error {
 	names := config.Names(cfg)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if _, err := fmt.Fprintf(out, "%s\t%s\n", name, names[name]); err != nil {
@@ -43,11 +36,11 @@ func writeNames(cfg config.Config, out io.Writer) error {
 	return nil
 }
 
-// writeSetup writes what is run before the first deployment where the program is not to connect as a
+// WriteSQL writes what is run before the first deployment where the program is not to connect as a
 // superuser: SQL that makes the user it connects as, with what the config needs and no more. A
 // superuser runs it, or whoever has CREATEROLE and CREATEDB and owns the database, such as the
 // administrator of a managed service.
-func writeSetup(cfg config.Config, out io.Writer) error {
+func WriteSQL(cfg config.Config, out io.Writer) error {
 	if !config.ValidDatabase(cfg.User) {
 		return errors.New("postgresql:username is not accepted here: give a name of letters, digits, _ and -")
 	}
