@@ -41,11 +41,12 @@ const (
 
 const database = "ai_platform"
 
-// tools are what every test shares: the CLI with its plugins, and the program, compiled once.
+// tools are what every test shares: the CLI with its plugins, and the program and tenantctl, compiled
+// once.
 var tools struct {
-	toolchain *local.Toolchain
-	command   auto.PulumiCommand
-	program   string
+	toolchain          *local.Toolchain
+	command            auto.PulumiCommand
+	program, tenantctl string
 }
 
 func TestMain(m *testing.M) {
@@ -73,10 +74,13 @@ func prepareAndRun(m *testing.M) (int, error) {
 		return 0, err
 	}
 	tools.program = filepath.Join(dir, "tenant-permissions")
-	build := exec.CommandContext(ctx, "go", "build", "-o", tools.program, ".")
-	build.Dir, build.Stderr = "..", os.Stderr
-	if err := build.Run(); err != nil {
-		return 0, fmt.Errorf("building the program: %w", err)
+	tools.tenantctl = filepath.Join(dir, "tenantctl")
+	for from, to := range map[string]string{"..": tools.program, "../tools/cmd/tenantctl": tools.tenantctl} {
+		build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", to, ".")
+		build.Dir, build.Stderr = from, os.Stderr
+		if err := build.Run(); err != nil {
+			return 0, fmt.Errorf("building %s: %w", from, err)
+		}
 	}
 	return m.Run(), nil
 }

@@ -40,7 +40,7 @@ func (p *platform) previewJSON(t *testing.T, args ...string) ([]byte, bool) {
 
 // reviewed fails unless the summary of a preview, by the compiled command review, is that of the
 // record of this name.
-func (p *platform) reviewed(t *testing.T, review, name string, succeeds bool, args ...string) {
+func (p *platform) reviewed(t *testing.T, name string, succeeds bool, args ...string) {
 	t.Helper()
 	preview, ok := p.previewJSON(t, args...)
 	if ok != succeeds {
@@ -58,10 +58,10 @@ func (p *platform) reviewed(t *testing.T, review, name string, succeeds bool, ar
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), review)
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, "review")
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(preview), &said
 	got, err := cmd.Output()
-	if refused := strings.Contains(string(want), "DO NOT DEPLOY"); refused != (cmd.ProcessState.ExitCode() == 1) || !refused && err != nil {
+	if refused := strings.Contains(string(want), "DO NOT DEPLOY"); refused != (cmd.ProcessState.ExitCode() == 2) || !refused && err != nil {
 		t.Errorf("%s: got error %v %s", name, err, &said)
 	}
 	if string(got) != string(want) {
@@ -125,11 +125,10 @@ func recorded(t *testing.T, preview []byte) []byte {
 // the same previews as they were once; -record writes those, and their -update the summaries.
 func TestReview(t *testing.T) {
 	t.Parallel()
-	p, review := newPlatform(t, true), filepath.Join(t.TempDir(), "review")
-	command(t, "../review", "go", "build", "-o", review, ".")
+	p := newPlatform(t, true)
 	reviewed := func(name string, succeeds bool, args ...string) {
 		t.Helper()
-		p.reviewed(t, review, name, succeeds, args...)
+		p.reviewed(t, name, succeeds, args...)
 	}
 
 	t.Run("the committed stack", func(t *testing.T) {
@@ -147,7 +146,7 @@ func TestReview(t *testing.T) {
 		if err := os.WriteFile(file, slices.Concat(salt.ReplaceAll(committed, nil), salt.Find(own)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		dev.reviewed(t, review, "first", true)
+		dev.reviewed(t, "first", true)
 	})
 
 	deployed := object{
@@ -163,7 +162,7 @@ func TestReview(t *testing.T) {
 	cell := p.beside(t, "cell", p)
 	cell.settings = map[string]config.Value{"platform": config.NewValue("organization/tenant-permissions/test")}
 	cell.configure(t, object{"soylent": object{}}, nil)
-	cell.reviewed(t, review, "cell", true)
+	cell.reviewed(t, "cell", true)
 
 	p.settings = map[string]config.Value{"closedDatabases": config.NewObjectValue(`["postgres"]`)}
 	p.configure(t, object{
@@ -217,7 +216,7 @@ func TestReview(t *testing.T) {
 	reviewed("another-database", true, "--show-secrets")
 
 	t.Run("nothing to read", func(t *testing.T) {
-		cmd := exec.CommandContext(t.Context(), review)
+		cmd := exec.CommandContext(t.Context(), tools.tenantctl, "review")
 		if out, err := cmd.Output(); err == nil || cmd.ProcessState.ExitCode() != 2 || len(out) > 0 {
 			t.Errorf("got error %v\n%s", err, out)
 		}
@@ -300,11 +299,7 @@ func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, true)
 	r := runner{p, t.TempDir(), t.TempDir()}
-	for _, module := range []string{"review", "audit", "local"} {
-		if err := os.CopyFS(filepath.Join(p.dir, module), os.DirFS("../"+module)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	linkTool(t, p.dir)
 	const noServer = "PGPORT=1"
 	fails := func(script string, wants []string, env ...string) {
 		t.Helper()

@@ -42,7 +42,7 @@ func (p *platform) trySetup(t *testing.T, values map[string]string) (sql, proble
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), tools.program, "setup-sql")
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, "setup-sql")
 	cmd.Stdin = bytes.NewReader(encoded)
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr

@@ -20,7 +20,7 @@ const platformFile = `config:
   postgresql:superuser: false
   postgresql:password:
     secure: AAABALncS1y4FRpUFhbTGMqUt6LKaM1I8wI7mJc=
-  tenant-permissions:roles:
+  tenant-permissions:readers:
     analyst: {}
   tenant-permissions:tenants:
     umbrella: {}
@@ -339,10 +339,10 @@ func TestCheck(t *testing.T) {
 		`Pulumi.prod-003.yaml: tenants.acme: the key "acme" is already taken by tenants.acme of Pulumi.prod-001.yaml; choose another`,
 		`Pulumi.prod-003.yaml: tenants.new.role: the name "tenant_initech_b" is already taken by tenants.initech.logins.b of Pulumi.prod-002.yaml; choose another`,
 		`Pulumi.prod-003.yaml: tenants.umbrellas.schema: the name "tenant_umbrella" is already taken by tenants.umbrella.role of Pulumi.prod.yaml; choose another`,
-		`Pulumi.prod-004.yaml: tenants.y.connectionLimit: got -2, want a whole number of sessions, -1 for no limit`,
-		`Pulumi.prod-004.yaml: tenants.y.roole: got the unknown key "roole", want one of adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
+		`Pulumi.prod-004.yaml: tenants.y.connectionLimit: -2 is not accepted; give a whole number of sessions, -1 for no limit`,
+		`Pulumi.prod-004.yaml: tenants.y.roole: unknown key; known keys: adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
 		`Pulumi.prod-005.yaml: tenants.x.schema: the name "all_tenants" is already taken by roles.allTenants.name of Pulumi.prod.yaml; choose another`,
-		`Pulumi.prod-006.yaml: protectTenants: got a secret, want plain config: it holds no secret, and its names are exported in plain`,
+		`Pulumi.prod-006.yaml: protectTenants: the value is secret; set it without --secret, because the outputs show its names in plain text`,
 	}, check)
 
 	t.Run("config of all stacks in Pulumi.yaml counts", func(t *testing.T) {
@@ -353,7 +353,7 @@ func TestCheck(t *testing.T) {
 			t.Error(err)
 		}
 		s.write(t, "Pulumi.yaml", strings.Replace(s.read(t, "Pulumi.yaml"), "default: {}", "default: {app: {name: tenant_acme}}", 1))
-		s.fails(t, []string{`Pulumi.prod.yaml: tenants.acme.role: got "tenant_acme", want a name that roles.app.name does not have already`}, check)
+		s.fails(t, []string{`Pulumi.prod.yaml: tenants.acme.role: "tenant_acme" is already taken by roles.app.name; choose another name`}, check)
 	})
 	t.Run("a cell is no platform, and all name the platform alike", func(t *testing.T) {
 		s := newSandbox(t)
