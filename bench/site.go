@@ -96,7 +96,7 @@ func (t *tools) newSite(ctx context.Context) (_ *site, err error) {
 		"PULUMI_HOME="+home,
 		"PULUMI_BACKEND_URL=file://"+s.backend,
 		"PULUMI_CONFIG_PASSPHRASE=for the benchmark",
-		"GOGC=400", // as cells/up-all does
+		"GOGC=400", // as tenantctl cells deploy does
 		"PGHOST="+s.server.Host, "PGPORT="+strconv.Itoa(s.server.Port),
 		"PGUSER="+s.server.User, "PGPASSWORD="+s.server.Password, "PGSSLMODE=disable")
 	return s, s.newDatabase(ctx, "first")
