@@ -2,12 +2,13 @@ package review
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"tenant-permissions/internal/config"
 )
 
 // kind is what happens to a tenant, or to the shared roles, as the title of a list.
@@ -65,21 +66,13 @@ func (s *summary) tell(k kind, who, format string, args ...any) {
 	s.changes[k] = append(s.changes[k], change{who, fmt.Sprintf(format, args...)})
 }
 
-// loginConfig is what of a tenant or a role no resource shows.
-type loginConfig struct {
-	Logins *struct{ Active string }
-	// Suspended and Retire say why a login ends.
-	Suspended bool
-	Retire    string
-}
-
 // review is a summary in the making.
 type review struct {
 	summary
 	// outputs are those of the last deployment.
 	outputs map[string]any
-	// tenants and roles are the config that is to be deployed.
-	tenants, roles map[string]loginConfig
+	// config is what is to be deployed, as far as the preview has it.
+	config config.Config
 	// Names in PostgreSQL, nil if unknown, as step.has takes them.
 	database, app, admin, allTenants, allTenantsAdmin any
 }
@@ -94,11 +87,10 @@ func summarise(p *preview) (summary, error) {
 		}
 	}
 	slices.Sort(r.errors)
-	for key, into := range map[string]any{"tenants": &r.tenants, "roles": &r.roles} {
-		text := cmp.Or(p.Config["tenant-permissions:"+key], "{}")
-		if err := json.Unmarshal([]byte(text), into); err != nil && len(r.errors) == 0 {
-			return summary{}, fmt.Errorf("config.%s: %w", key, err)
-		}
+	if cfg, err := p.config(); err == nil {
+		r.config = cfg
+	} else if len(r.errors) == 0 {
+		return summary{}, err
 	}
 	p.Steps = withoutParts(p.Steps)
 	slices.SortStableFunc(p.Steps, func(a, b *step) int { return cmp.Compare(a.URN, b.URN) })
@@ -260,7 +252,7 @@ func (r *review) tenant(key string, g steps) {
 	privileges := []string{"usage", "tables", "sequences"}
 	adoption := []string{"adopted-tables", "adopted-sequences", "public-on-adopted", "app-on-adopted", "app-on-adopted-tables", "app-on-adopted-sequences"}
 	want := r.wantOfTenant(role, schema)
-	want["schema"]["dropCascade"] = r.tenants[key].Retire == "drop"
+	want["schema"]["dropCascade"] = r.config.Tenants[key].Retire == config.RetireDrop
 	asWanted := func(names ...string) bool {
 		return g.is("create", names...) && !slices.ContainsFunc(names, func(name string) bool { return !g[name].has(want[name]) })
 	}
@@ -285,7 +277,7 @@ func (r *review) tenant(key string, g steps) {
 	}
 	if g.is("create", "") {
 		what := "none of a tenant's privileges"
-		if r.tenants[key].Retire != "" {
+		if r.config.Tenants[key].Retire != config.NotRetired {
 			what += ", since it is retired"
 		}
 		if asWanted(privileges...) {
@@ -312,7 +304,7 @@ func (r *review) tenant(key string, g steps) {
 		}
 		granted = false
 	}
-	on, off := g.login(role, want, r.tenants[key], tell)
+	on, off := g.login(role, want, r.config.Tenants[key].Login, tell)
 	ends := "no privileges in schema " + schema + " any more"
 	if len(off) > 0 {
 		ends = "no login as " + strings.Join(off, ", ") + " and " + ends
@@ -418,7 +410,7 @@ func (g steps) missing(want map[string]map[string]any) (what []string) {
 
 // login tells of a role's passwords, of its limits, and of one login that becomes two or the other
 // way round. It returns the roles that can log in from now on, and those that cannot.
-func (g steps) login(role string, want map[string]map[string]any, cfg loginConfig, tell func(kind, string, ...any)) (on, off []string) {
+func (g steps) login(role string, want map[string]map[string]any, cfg config.Login, tell func(kind, string, ...any)) (on, off []string) {
 	pair := []string{"a-role", "b-role", "a-password", "b-password"}
 	for _, letter := range []string{"", "a-", "b-"} {
 		s := g[letter+"role"]
@@ -444,6 +436,8 @@ func (g steps) login(role string, want map[string]map[string]any, cfg loginConfi
 			}
 		}
 	}
+	alternating := len(cfg.Alternating) > 0
+	locked := alternating && !cfg.Alternating[0].CanLogin // the tenant is suspended or retired
 	itself := func(of []string) bool { return len(of) == 1 && of[0] == role }
 	both := fmt.Sprintf("%s_a and %s_b", role, role)
 	switch asWanted := func(name string) bool { return g[name].has(want[name]) }; {
@@ -453,7 +447,7 @@ func (g steps) login(role string, want map[string]map[string]any, cfg loginConfi
 		if g["a-role"].after("login") != true {
 			what += " and cannot log in"
 		}
-		if itself(off) && !cfg.Suspended && cfg.Retire == "" {
+		if itself(off) && !locked {
 			tell(pairs, "%s; %s itself no longer logs in", what, role)
 			return on, nil
 		}
@@ -465,10 +459,10 @@ func (g steps) login(role string, want map[string]map[string]any, cfg loginConfi
 			return nil, off
 		}
 		tell(pairs, "logins %s are dropped; %s itself stays as it is", both, role)
-	case cfg.Logins != nil && itself(off) && !cfg.Suspended && cfg.Retire == "":
+	case alternating && itself(off) && !locked:
 		tell(pairs, "%s itself no longer logs in, %s do", role, both)
 		return on, nil
-	case cfg.Logins != nil && itself(on):
+	case alternating && itself(on):
 		tell(pairs, "%s itself logs in beside %s", role, both)
 		return nil, off
 	}
@@ -528,7 +522,7 @@ func (r *review) sharedLogin(name string, g steps) {
 			tell(repaired, "%s", strings.Join(anew, "; "))
 		}
 	}
-	on, off := g.login(role, want, r.roles[key], tell)
+	on, off := g.login(role, want, r.sharedLogins()[key], tell)
 	if len(on) > 0 {
 		tell(resumed, "%s may log in", strings.Join(on, ", "))
 	}
@@ -609,23 +603,40 @@ func (r *review) sharedResource(s *step) {
 func (r *review) activeLogins(tenants, logins map[string]steps) {
 	for output, of := range map[string]struct {
 		k      kind
-		config map[string]loginConfig
+		config map[string]config.Login
 		groups map[string]steps
-	}{"tenant_login_names": {active, r.tenants, tenants}, "login_names": {shared, r.roles, logins}} {
+	}{"tenant_login_names": {active, r.tenantLogins(), tenants}, "login_names": {shared, r.sharedLogins(), logins}} {
 		for _, key := range slices.Sorted(maps.Keys(of.config)) {
 			cfg, was := of.config[key], r.output(output, key)
 			group := of.groups[key]
 			if of.k == shared && group == nil {
 				group = of.groups[map[string]string{"app": "app-service", "admin": "admin-login"}[key]]
 			}
-			if cfg.Logins == nil || len(was) < 2 || group.is("create", "a-role") {
+			if len(cfg.Alternating) == 0 || was == "" || group.is("create", "a-role") {
 				continue
 			}
-			if is := was[:len(was)-1] + cmp.Or(cfg.Logins.Active, "a"); is != was {
-				r.tell(of.k, key, "%s instead of %s; both work", is, was)
+			if cfg.Active != was {
+				r.tell(of.k, key, "%s instead of %s; both work", cfg.Active, was)
 			}
 		}
 	}
+}
+
+// tenantLogins are the logins of tenants by key.
+func (r *review) tenantLogins() map[string]config.Login {
+	logins := map[string]config.Login{}
+	for key, tenant := range r.config.Tenants {
+		logins[key] = tenant.Login
+	}
+	return logins
+}
+
+// sharedLogins are the logins of the app, of the admin and of the readers, by the keys that they have
+// in the outputs.
+func (r *review) sharedLogins() map[string]config.Login {
+	logins := map[string]config.Login{"app": r.config.App, "admin": r.config.Admin.Login}
+	maps.Copy(logins, r.config.Readers)
+	return logins
 }
 
 // plain is a step as it stands.

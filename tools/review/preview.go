@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
+
+	"tenant-permissions/internal/config"
 )
 
 // preview is what `pulumi preview --json` prints. Secrets are "[secret]" in it, with
@@ -68,6 +71,26 @@ func readPreview(from io.Reader) (*preview, error) {
 		}
 	}
 	return p, nil
+}
+
+// config is the config that is to be deployed. A preview that has none of the program's own keys, as
+// one of another project, has an empty one.
+func (p *preview) config() (config.Config, error) {
+	values, own := config.Values{}, false
+	for key, value := range p.Config {
+		values[key] = config.Value{Value: value, Secret: value == "[secret]"}
+		own = own || strings.HasPrefix(key, config.Namespace+":")
+	}
+	if !own {
+		return config.Config{}, nil
+	}
+	return config.Load(values, func(name string) (string, bool) {
+		if value, set := os.LookupEnv(name); set || name != "PGDATABASE" {
+			return value, set
+		}
+		// It may have been set where the preview was made, and no sentence needs it.
+		return "unknown", true
+	})
 }
 
 // read finds what the step is about, and reports whether everything needed is there.

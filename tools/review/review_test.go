@@ -2,6 +2,7 @@ package review
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -299,17 +300,17 @@ func TestOddShapes(t *testing.T) {
 			on("replace", resource(password, "acme-password", "acme", nil), "keepers"), on("update", acme(map[string]any{"login": false}), "password"),
 		}, []string{"acme: new password for tenant_acme, which cannot log in"}},
 		"a pair's own login ends": {
-			`{"acme": {"logins": {}}}`,
+			`{"acme": {"logins": {"active": "a"}}}`,
 			[]map[string]any{on("update", acme(map[string]any{"login": false}), "login")},
 			[]string{"acme: tenant_acme itself no longer logs in, tenant_acme_a and tenant_acme_b do"},
 		},
 		"and comes back": {
-			`{"acme": {"logins": {}}}`,
+			`{"acme": {"logins": {"active": "a"}}}`,
 			[]map[string]any{on("update", acme(nil), "login")},
 			[]string{"acme: tenant_acme itself logs in beside tenant_acme_a and tenant_acme_b"},
 		},
 		"but a suspended one is suspended": {
-			`{"acme": {"logins": {}, "suspended": true}}`,
+			`{"acme": {"logins": {"active": "a"}, "suspended": true}}`,
 			[]map[string]any{on("update", acme(map[string]any{"login": false}), "login")},
 			[]string{"Tenants suspended: 1"},
 		},
@@ -324,7 +325,7 @@ func TestOddShapes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:tenants": test.config}, test.steps...), "text")
+			got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:tenants": cmp.Or(test.config, "{}")}, test.steps...), "text")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -357,7 +358,7 @@ func TestNewCell(t *testing.T) {
 
 // The outputs' names of shared logins change as those of tenants do.
 func TestActiveSharedLogin(t *testing.T) {
-	got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:roles": `{"app": {"logins": {"active": "b"}}, "analyst": {"logins": {"active": "b"}}}`}), "text")
+	got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:roles": `{"app": {"name": "app", "logins": {"active": "b"}}}`, "tenant-permissions:readers": `{"analyst": {"logins": {"active": "b"}}}`, "tenant-permissions:tenants": "{}"}), "text")
 	if want := "Shared roles and databases (1)\n  analyst: analyst_b instead of analyst_a; both work\n"; err != nil || !strings.HasSuffix(got, want) {
 		t.Errorf("got %v\n%s", err, got)
 	}
@@ -392,7 +393,7 @@ func TestBadInput(t *testing.T) {
 		"a step of nothing": {`{"steps": [null]}`, "steps[0]: got no operation on a resource with its state, want one"},
 		"no state":          {string(encode(t, map[string]any{"steps": []any{bare}})), "steps[0]: got no operation"},
 		"no new state":      {string(encode(t, map[string]any{"steps": []any{map[string]any{"op": "create", "urn": bare["urn"], "oldState": map[string]any{}}}})), "steps[0]: got no operation"},
-		"bad config":        {`{"config": {"tenant-permissions:tenants": "["}, "steps": []}`, "config.tenants: "},
+		"bad config":        {`{"config": {"tenant-permissions:tenants": "["}, "steps": []}`, "the config has problems, and nothing was changed:\n  tenants: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := reviewed(t, []byte(test.input), "text")
