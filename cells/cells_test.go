@@ -20,7 +20,7 @@ const platformFile = `config:
   postgresql:superuser: false
   postgresql:password:
     secure: AAABALncS1y4FRpUFhbTGMqUt6LKaM1I8wI7mJc=
-  tenant-permissions:roles:
+  tenant-permissions:readers:
     analyst: {}
   tenant-permissions:tenants:
     umbrella: {}
@@ -128,7 +128,7 @@ func (s sandbox) fails(t *testing.T, want []string, verb string, args ...string)
 
 func TestSplit(t *testing.T) {
 	s := newSandbox(t)
-	out := s.split(t, "globex: {connectionLimit: 2000000}\nacme: {}\ninitech: {role: i, logins: {}}\n", "-size", "2")
+	out := s.split(t, "globex: {connectionLimit: 2000000}\nacme: {}\ninitech: {role: i, logins: {active: a}}\n", "-size", "2")
 	const want = `config:
   postgresql:database: platform
   postgresql:host: db.example.com
@@ -167,7 +167,7 @@ config:
 encryptionsalt: v1:wXHIqWQfVvc=
 `
 		s.write(t, "Pulumi.prod-001.yaml", before)
-		out := s.split(t, "acme: {}\nglobex: {connectionLimit: 5}\ninitech: {role: i, logins: {}}\n", "-size", "2")
+		out := s.split(t, "acme: {}\nglobex: {connectionLimit: 5}\ninitech: {role: i, logins: {active: a}}\n", "-size", "2")
 		if got, want := s.files(t)["Pulumi.prod-001.yaml"], strings.Replace(before, "2000000", "5", 1); got != want {
 			t.Errorf("got the cell\n%s\nwant\n%s", got, want)
 		}
@@ -314,7 +314,7 @@ func TestCheck(t *testing.T) {
 	}
 	args := []string{"-program", program}
 	s := newSandbox(t)
-	s.split(t, "acme: {}\nglobex: {}\ninitech: {logins: {}}\n", "-size", "2")
+	s.split(t, "acme: {}\nglobex: {}\ninitech: {logins: {active: a}}\n", "-size", "2")
 	out, err := s.run(t, "check", args...)
 	if want := "organization/tenant-permissions/prod\norganization/tenant-permissions/prod-001\norganization/tenant-permissions/prod-002\n"; err != nil || out != want {
 		t.Errorf("got %q, %v, want %q", out, err, want)
@@ -329,10 +329,10 @@ func TestCheck(t *testing.T) {
 		`Pulumi.prod-003.yaml: tenants.acme: got "acme", want a key that tenants.acme of Pulumi.prod-001.yaml does not have already`,
 		`Pulumi.prod-003.yaml: tenants.new.role: got "tenant_initech_b", want a name that tenants.initech.logins.b of Pulumi.prod-002.yaml does not have already`,
 		`Pulumi.prod-003.yaml: tenants.umbrellas.schema: got "tenant_umbrella", want a name that tenants.umbrella.role of Pulumi.prod.yaml does not have already`,
-		`Pulumi.prod-004.yaml: tenants.y.connectionLimit: got -2, want a whole number of sessions, -1 for no limit`,
-		`Pulumi.prod-004.yaml: tenants.y.roole: got the unknown key "roole", want one of adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
+		`Pulumi.prod-004.yaml: tenants.y.connectionLimit: -2 is not accepted; give a whole number of sessions, -1 for no limit`,
+		`Pulumi.prod-004.yaml: tenants.y.roole: unknown key; known keys: adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
 		`Pulumi.prod-005.yaml: tenants.x.schema: got "all_tenants", want a name that roles.allTenants.name of Pulumi.prod.yaml does not have already`,
-		`Pulumi.prod-006.yaml: protectTenants: got a secret, want plain config: it holds no secret, and its names are exported in plain`,
+		`Pulumi.prod-006.yaml: protectTenants: the value is secret; set it without --secret, because the outputs show its names in plain text`,
 	}, "check", args...)
 
 	t.Run("config of all stacks in Pulumi.yaml counts", func(t *testing.T) {
@@ -343,7 +343,7 @@ func TestCheck(t *testing.T) {
 			t.Error(err)
 		}
 		s.write(t, "Pulumi.yaml", strings.Replace(s.read(t, "Pulumi.yaml"), "default: {}", "default: {app: {name: tenant_acme}}", 1))
-		s.fails(t, []string{`Pulumi.prod.yaml: tenants.acme.role: got "tenant_acme", want a name that roles.app.name does not have already`}, "check", args...)
+		s.fails(t, []string{`Pulumi.prod.yaml: tenants.acme.role: "tenant_acme" is already taken by roles.app.name; choose another name`}, "check", args...)
 	})
 	t.Run("a cell is no platform, and all name the platform alike", func(t *testing.T) {
 		s := newSandbox(t)

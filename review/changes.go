@@ -78,7 +78,7 @@ type review struct {
 	summary
 	// outputs are those of the last deployment.
 	outputs map[string]any
-	// tenants and roles are the config that is to be deployed.
+	// tenants and roles, readers among them, are the config that is to be deployed.
 	tenants, roles map[string]loginConfig
 	// Names in PostgreSQL, nil if unknown, as step.has takes them.
 	database, app, admin, allTenants, allTenantsAdmin any
@@ -94,7 +94,7 @@ func summarise(p *preview) (summary, error) {
 		}
 	}
 	slices.Sort(r.errors)
-	for key, into := range map[string]any{"tenants": &r.tenants, "roles": &r.roles} {
+	for key, into := range map[string]any{"tenants": &r.tenants, "roles": &r.roles, "readers": &r.roles} {
 		text := cmp.Or(p.Config["tenant-permissions:"+key], "{}")
 		if err := json.Unmarshal([]byte(text), into); err != nil && len(r.errors) == 0 {
 			return summary{}, fmt.Errorf("config.%s: %w", key, err)

@@ -299,17 +299,17 @@ func TestOddShapes(t *testing.T) {
 			on("replace", resource(password, "acme-password", "acme", nil), "keepers"), on("update", acme(map[string]any{"login": false}), "password"),
 		}, []string{"acme: new password for tenant_acme, which cannot log in"}},
 		"a pair's own login ends": {
-			`{"acme": {"logins": {}}}`,
+			`{"acme": {"logins": {"active": "a"}}}`,
 			[]map[string]any{on("update", acme(map[string]any{"login": false}), "login")},
 			[]string{"acme: tenant_acme itself no longer logs in, tenant_acme_a and tenant_acme_b do"},
 		},
 		"and comes back": {
-			`{"acme": {"logins": {}}}`,
+			`{"acme": {"logins": {"active": "a"}}}`,
 			[]map[string]any{on("update", acme(nil), "login")},
 			[]string{"acme: tenant_acme itself logs in beside tenant_acme_a and tenant_acme_b"},
 		},
 		"but a suspended one is suspended": {
-			`{"acme": {"logins": {}, "suspended": true}}`,
+			`{"acme": {"logins": {"active": "a"}, "suspended": true}}`,
 			[]map[string]any{on("update", acme(map[string]any{"login": false}), "login")},
 			[]string{"Tenants suspended: 1"},
 		},
@@ -357,7 +357,7 @@ func TestNewCell(t *testing.T) {
 
 // The outputs' names of shared logins change as those of tenants do.
 func TestActiveSharedLogin(t *testing.T) {
-	got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:roles": `{"app": {"logins": {"active": "b"}}, "analyst": {"logins": {"active": "b"}}}`}))
+	got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:roles": `{"app": {"logins": {"active": "b"}}}`, "tenant-permissions:readers": `{"analyst": {"logins": {"active": "b"}}}`}))
 	if want := "Shared roles and databases (1)\n  analyst: analyst_b instead of analyst_a; both work\n"; err != nil || !strings.HasSuffix(got, want) {
 		t.Errorf("got %v\n%s", err, got)
 	}
