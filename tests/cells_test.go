@@ -111,7 +111,7 @@ func TestCells(t *testing.T) {
 		})
 		t.Run("roles belong to the platform", func(t *testing.T) {
 			one.configure(t, tenants, object{"app": object{}})
-			if _, err := one.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs into the config of the platform") {
+			if _, err := one.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs in the config of the platform") {
 				t.Errorf("got error %v", err)
 			}
 			one.configure(t, tenants, nil)
