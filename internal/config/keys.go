@@ -25,8 +25,8 @@ type Key struct {
 	Path string
 	// Type is the type of the value. A List is one of databases.
 	Type Type
-	// Required says that there is no default. What Required means within an object holds if the object
-	// is given.
+	// Required says that the key must be set. A key within an object must be set only where the object
+	// is.
 	Required bool
 	// Default is the default value as YAML, or empty if there is none. It contains <key> if it depends
 	// on the key.
