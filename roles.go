@@ -64,7 +64,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	}
 	shared.AllTenants = fixed("roles.allTenants.name", cfg.AllTenants, allTenants.Name)
 
-	// The role that holds admin option on every tenant is not admin itself: were the owner of
+	// The role that has the admin option on every tenant is not admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on
 	// PostgreSQL 16+. NOINHERIT spares an admin session the privileges of every tenant.
 	shared.AllTenantsAdmin, err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", config.Admin{Name: cfg.AllTenantsAdmin})

@@ -57,7 +57,7 @@ var variants = []variant{
 		`ctx.RegisterResourceOutputs(tenant, pulumi.Map{`, `func(pulumi.Map) error { return nil }(pulumi.Map{`,
 		`pulumi.Parent(tenant)`, `pulumi.Parent(nil)`,
 	}}},
-	{name: "no bcrypt (`RandomString`: the password is in plain in the state)", official: true, patch: map[string][]string{"login.go": {`RandomPassword`, `RandomString`}}},
+	{name: "no bcrypt (`RandomString`: the password is in plain in the state)", official: true, patch: map[string][]string{"logins.go": {`RandomPassword`, `RandomString`}}},
 	{name: "`GOGC=100`, which is Go's default", env: []string{"GOGC=100"}},
 	{name: "`GOGC=off`", env: []string{"GOGC=off"}},
 	{name: "`GOGC=off GOMEMLIMIT=256MiB`", env: []string{"GOGC=off", "GOMEMLIMIT=256MiB"}},

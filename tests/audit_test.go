@@ -284,14 +284,15 @@ var answers = map[string]string{
 func TestAudit(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
 		tenants := object{
-			"acme": object{}, "globex": object{"logins": object{}}, "hooli": object{"suspended": true, "adopt": true},
+			"acme": object{}, "globex": object{"logins": object{"active": "a"}}, "hooli": object{"suspended": true, "adopt": true},
 			"initech": object{"role": "initech_login", "schema": "initech"}, "umbrella": object{"retire": "keep"},
 		}
-		roles := object{"analyst": object{}, "dashboard": object{"logins": object{}}, "admin": object{"logins": object{}}}
-		p.configure(t, object{}, roles)
+		roles := object{"admin": object{"logins": object{"active": "a"}}}
+		readers := object{"analyst": object{}, "dashboard": object{"logins": object{"active": "a"}}}
+		p.configure(t, object{}, roles, readers)
 		p.up(t)
 		p.adoptHooli(t)
-		p.configure(t, tenants, roles)
+		p.configure(t, tenants, roles, readers)
 		p.up(t)
 		cell := p.cell(t, "cell", p)
 		cell.configure(t, object{"wonka": object{}}, nil)

@@ -207,8 +207,9 @@ func (p *platform) beside(t *testing.T, name string, on *platform) *platform {
 	}
 }
 
-// configure sets the stack's tenants and roles; nil leaves them out.
-func (p *platform) configure(t *testing.T, tenants, roles object) {
+// configure sets the stack's tenants and roles, and its readers if there are any; nil leaves out what
+// it stands for.
+func (p *platform) configure(t *testing.T, tenants, roles object, readers ...object) {
 	t.Helper()
 	ctx, workspace := t.Context(), p.stack.Workspace()
 	settings, err := workspace.StackSettings(ctx, p.stack.Name())
@@ -219,7 +220,11 @@ func (p *platform) configure(t *testing.T, tenants, roles object) {
 	for key, value := range p.settings {
 		settings.Config[config.MustMakeKey("tenant-permissions", key)] = value
 	}
-	for key, value := range map[string]object{"tenants": tenants, "roles": roles} {
+	values := map[string]object{"tenants": tenants, "roles": roles}
+	if len(readers) > 0 {
+		values["readers"] = readers[0]
+	}
+	for key, value := range values {
 		if value == nil {
 			continue
 		}

@@ -152,10 +152,10 @@ func TestReview(t *testing.T) {
 	deployed := object{
 		"acme": object{}, "globex": object{}, "hooli": object{"suspended": true},
 		"initech": object{"role": "initech_login", "schema": "initech"}, "stark": object{"retire": "drop"},
-		"umbrella": object{"logins": object{}}, "wayne": object{"retire": "keep"}, "wonka": object{},
+		"umbrella": object{"logins": object{"active": "a"}}, "wayne": object{"retire": "keep"}, "wonka": object{},
 	}
-	roles := object{"analyst": object{}, "dashboard": object{}}
-	p.configure(t, deployed, roles)
+	readers := object{"analyst": object{}, "dashboard": object{}}
+	p.configure(t, deployed, object{}, readers)
 	p.up(t)
 	reviewed("unchanged", true)
 
@@ -167,10 +167,10 @@ func TestReview(t *testing.T) {
 	p.settings = map[string]config.Value{"closedDatabases": config.NewObjectValue(`["postgres"]`)}
 	p.configure(t, object{
 		"acme": object{"passwordVersion": 2}, "globex": object{"suspended": true}, "hooli": object{},
-		"initech": object{"role": "initech_login", "schema": "initech", "connectionLimit": 20}, "oscorp": object{"role": "oscorp", "schema": "its_data", "logins": object{}},
-		"soylent": object{}, "umbrella": object{"logins": object{"b": object{"passwordVersion": 2}}}, "wayne": object{},
-		"wonka": object{"passwordVersion": 1, "logins": object{}},
-	}, object{"app": object{"passwordVersion": 2}, "dashboard": object{"connectionLimit": 3}, "report": object{}})
+		"initech": object{"role": "initech_login", "schema": "initech", "connectionLimit": 20}, "oscorp": object{"role": "oscorp", "schema": "its_data", "logins": object{"active": "a"}},
+		"soylent": object{}, "umbrella": object{"logins": object{"active": "a", "b": object{"passwordVersion": 2}}}, "wayne": object{},
+		"wonka": object{"logins": object{"active": "a", "roleLogin": true}},
+	}, object{"app": object{"passwordVersion": 2}}, object{"dashboard": object{"connectionLimit": 3}, "report": object{}})
 	// Even so no secret is shown.
 	reviewed("changes", true, "--show-secrets")
 
@@ -178,23 +178,23 @@ func TestReview(t *testing.T) {
 	p.configure(t, object{
 		"acme": object{"retire": "keep"}, "globex": object{"retire": "drop"}, "hooli": object{"suspended": true},
 		"initech": object{"role": "initech_login", "schema": "initech", "adopt": true}, "stark": object{},
-		"umbrella": object{"logins": object{"active": "b"}}, "wayne": object{"retire": "drop"}, "wonka": object{"logins": object{}},
-	}, with(roles, "admin", object{"logins": object{}}))
+		"umbrella": object{"logins": object{"active": "b"}}, "wayne": object{"retire": "drop"}, "wonka": object{"logins": object{"active": "a"}},
+	}, object{"admin": object{"logins": object{"active": "a"}}}, readers)
 	reviewed("more-changes", true)
 
-	p.configure(t, with(deployed, "umbrella", object{}), roles)
+	p.configure(t, with(deployed, "umbrella", object{}), object{}, readers)
 	reviewed("one-login", true)
 
-	p.configure(t, with(deployed, "acme", object{"conectionLimit": 1}), roles)
+	p.configure(t, with(deployed, "acme", object{"conectionLimit": 1}), object{}, readers)
 	reviewed("bad-config", false)
 
 	without := maps.Clone(deployed)
 	delete(without, "acme")
 	delete(without, "stark")
-	p.configure(t, without, roles)
+	p.configure(t, without, object{}, readers)
 	reviewed("protected", false)
 
-	p.configure(t, deployed, roles)
+	p.configure(t, deployed, object{}, readers)
 	p.superuser(t, database).may(t,
 		"ALTER ROLE tenant_acme CONNECTION LIMIT 3",
 		"DROP SCHEMA tenant_globex",
@@ -203,14 +203,14 @@ func TestReview(t *testing.T) {
 	reviewed("drift", true, "--refresh")
 
 	p.settings = unprotected()
-	p.configure(t, deployed, roles)
+	p.configure(t, deployed, object{}, readers)
 	reviewed("unprotected", true)
 	p.up(t)
-	p.configure(t, without, roles)
+	p.configure(t, without, object{}, readers)
 	reviewed("unprotected-gone", true)
 
 	p.settings = nil
-	p.configure(t, deployed, roles)
+	p.configure(t, deployed, object{}, readers)
 	p.pulumi(t, "config", "set", "--stack", p.stack.Name(), "postgresql:database", "another")
 	p.pulumi(t, "config", "set", "--stack", p.stack.Name(), "--secret", "postgresql:password", p.password)
 	reviewed("another-database", true, "--show-secrets")

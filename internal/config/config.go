@@ -257,7 +257,7 @@ func (o *object) platform() string {
 	for _, shared := range []struct{ key, def string }{{"closedDatabases", "[]"}, {"readers", "{}"}, {"roles", "{}"}} {
 		// Pulumi.yaml sets the defaults in every stack.
 		if raw, set := o.fields[shared.key]; set && string(raw) != shared.def {
-			o.problems.Add(shared.key, "%s belongs into the config of the platform; remove it from this cell", Show(raw))
+			o.problems.Add(shared.key, "%s belongs in the config of the platform; remove it from this cell", Show(raw))
 			delete(o.fields, shared.key)
 		}
 	}

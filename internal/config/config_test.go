@@ -250,9 +250,9 @@ var badConfigs = []struct {
 		name: "a cell", tenants: `{"a":{},"b":{"role":"tenant_a"}}`, roles: `{"app":{}}`,
 		other: map[string]string{"tenant-permissions:platform": "org/tenant-permissions/prod", "tenant-permissions:closedDatabases": `["postgres"]`, "readers": `{"bi":{}}`},
 		want: []string{
-			`closedDatabases: ["postgres"] belongs into the config of the platform; remove it from this cell`,
-			`readers: {"bi":{}} belongs into the config of the platform; remove it from this cell`,
-			`roles: {"app":{}} belongs into the config of the platform; remove it from this cell`,
+			`closedDatabases: ["postgres"] belongs in the config of the platform; remove it from this cell`,
+			`readers: {"bi":{}} belongs in the config of the platform; remove it from this cell`,
+			`roles: {"app":{}} belongs in the config of the platform; remove it from this cell`,
 			`tenants.b.role: "tenant_a" is already taken by tenants.a.role; choose another name`,
 		},
 	},

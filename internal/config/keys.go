@@ -25,8 +25,8 @@ type Key struct {
 	Path string
 	// Type is the type of the value. A List is one of databases.
 	Type Type
-	// Required says that there is no default. What Required means within an object holds if the object
-	// is given.
+	// Required says that the key must be set. A key within an object must be set only where the object
+	// is.
 	Required bool
 	// Default is the default value as YAML, or empty if there is none. It contains <key> if it depends
 	// on the key.
@@ -51,7 +51,7 @@ func Keys() []Key {
 		{Path: "tenants.<key>.role", Type: Name, Default: "tenant_<key>", Meaning: "The name of the tenant's role. It cannot change after deployment."},
 		{Path: "tenants.<key>.schema", Type: Name, Default: "tenant_<key>", Meaning: "The name of the tenant's schema. It cannot change after deployment. If it is not the name of the role, the stack makes an empty role of this name, and no other stack of the server can take the schema over."},
 	}
-	keys = append(keys, loginKeys("tenants.<key>", "the tenant's role")...)
+	keys = append(keys, loginKeys("tenants.<key>", "the tenant's role", "it")...)
 	keys = append(keys,
 		Key{Path: "tenants.<key>.adopt", Type: Boolean, Default: "false", Meaning: "`true` grants the privileges on objects that are in the schema already, too."},
 		Key{Path: "tenants.<key>.suspended", Type: Boolean, Default: "false", Meaning: "`true` refuses new logins. Role, password, data and open sessions stay."},
@@ -63,20 +63,20 @@ func Keys() []Key {
 		Key{Path: "readers.<key>", Type: Object, Default: "{}", Meaning: "A reader. The key is accepted as a name of a role, and is not `app` or `admin`, which the outputs use for the shared roles."},
 		Key{Path: "readers.<key>.name", Type: Name, Default: "<key>", Meaning: "The name of the reader's role. It cannot change after deployment."},
 	)
-	keys = append(keys, loginKeys("readers.<key>", "the reader")...)
+	keys = append(keys, loginKeys("readers.<key>", "the reader", "it")...)
 	keys = append(keys,
 		Key{Path: "roles", Type: Object, Default: "{}", Meaning: "The shared roles. Not in a cell."},
 		Key{Path: "roles.app", Type: Object, Default: "{}", Meaning: "The app: a login that reads the data of every tenant. It has no other attribute: each would be a way to write, or to read passwords."},
 		Key{Path: "roles.app.name", Type: Name, Default: "app_service_role", Meaning: "The name of the app role. It cannot change after deployment."},
 	)
-	keys = append(keys, loginKeys("roles.app", "the app role")...)
+	keys = append(keys, loginKeys("roles.app", "the app role", "it")...)
 	keys = append(keys,
 		Key{Path: "roles.app.bypassRowLevelSecurity", Type: Boolean, Default: "false", Meaning: "`true` lets the app read rows that policies hide."},
 		Key{Path: "roles.admin", Type: Object, Default: "{}", Meaning: "The administrator: a role without login that owns the schemas, and a login that acts as it. The attributes are those of the role. They cannot change after deployment."},
 		Key{Path: "roles.admin.name", Type: Name, Default: "admin_service_role", Meaning: "The name of the role that owns the schemas. It cannot change after deployment."},
 		Key{Path: "roles.admin.loginName", Type: Name, Default: "admin_service_login", Meaning: "The name of the login that acts as the role. It cannot change after deployment."},
 	)
-	keys = append(keys, loginKeys("roles.admin", "the admin's login")...)
+	keys = append(keys, loginKeys("roles.admin", "the admin's login", "the admin role")...)
 	return append(keys,
 		Key{Path: "roles.admin.createDatabase", Type: Boolean, Default: "true", Meaning: "PostgreSQL's attribute CREATEDB."},
 		Key{Path: "roles.admin.createRole", Type: Boolean, Default: "true", Meaning: "PostgreSQL's attribute CREATEROLE."},
@@ -91,12 +91,13 @@ func Keys() []Key {
 	)
 }
 
-// loginKeys are the keys of every login, below path. role is what has the login.
-func loginKeys(path, role string) []Key {
+// loginKeys are the keys of every login, below path. role is what has the login, and actsAs the role
+// of sessions of its alternating logins.
+func loginKeys(path, role, actsAs string) []Key {
 	keys := []Key{
 		{Path: path + ".connectionLimit", Type: Integer, Least: -1, Default: "-1", Meaning: "The number of sessions that " + role + " may have at once, `-1` for no limit. Each of its alternating logins has the same limit."},
 		{Path: path + ".passwordVersion", Type: Integer, Least: 1, Default: "1", Meaning: "Another number makes another password for " + role + "."},
-		{Path: path + ".logins", Type: Object, Meaning: "Two alternating logins that act as " + role + ", with the suffixes `_a` and `_b`. The password of one can change while the other is in use."},
+		{Path: path + ".logins", Type: Object, Meaning: "Two alternating logins of " + role + ", with the suffixes `_a` and `_b`, that act as " + actsAs + ". The password of one can change while the other is in use."},
 		{Path: path + ".logins.active", Type: Word, Words: AlternatingSuffixes(), Required: true, Meaning: "The alternating login that the outputs name."},
 		{Path: path + ".logins.roleLogin", Type: Boolean, Default: "false", Meaning: "`true` lets " + role + " itself log in too, beside its alternating logins."},
 	}

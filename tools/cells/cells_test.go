@@ -144,7 +144,7 @@ func (s sandbox) fails(t *testing.T, want []string, do verb) {
 
 func TestSplit(t *testing.T) {
 	s := newSandbox(t)
-	out := s.split(t, "globex: {connectionLimit: 2000000}\nacme: {}\ninitech: {role: i, logins: {}}\n", Splitting{Size: 2})
+	out := s.split(t, "globex: {connectionLimit: 2000000}\nacme: {}\ninitech: {role: i, logins: {active: a}}\n", Splitting{Size: 2})
 	const want = `config:
   postgresql:database: platform
   postgresql:host: db.example.com
@@ -183,7 +183,7 @@ config:
 encryptionsalt: v1:wXHIqWQfVvc=
 `
 		s.write(t, "Pulumi.prod-001.yaml", before)
-		out := s.split(t, "acme: {}\nglobex: {connectionLimit: 5}\ninitech: {role: i, logins: {}}\n", Splitting{Size: 2})
+		out := s.split(t, "acme: {}\nglobex: {connectionLimit: 5}\ninitech: {role: i, logins: {active: a}}\n", Splitting{Size: 2})
 		if got, want := s.files(t)["Pulumi.prod-001.yaml"], strings.Replace(before, "2000000", "5", 1); got != want {
 			t.Errorf("got the cell\n%s\nwant\n%s", got, want)
 		}

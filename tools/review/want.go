@@ -25,7 +25,7 @@ func typeOf(name string) string {
 }
 
 // wantOfTenant are the inputs that a tenant's resources have, by what follows the key in their
-// names: tenants.go and login.go make them.
+// names: tenants.go and logins.go make them.
 func (r *review) wantOfTenant(role, schema string) map[string]map[string]any {
 	want := map[string]map[string]any{
 		"schema":       {"name": nil, "database": r.database, "owner": r.admin},
