@@ -48,12 +48,12 @@ func (p *platform) reviewed(t *testing.T, name string, succeeds bool, args ...st
 	}
 	p.printed.Write(preview)
 	if *record {
-		if err := os.WriteFile("../review/testdata/"+name+".json", recorded(t, preview), 0o600); err != nil {
+		if err := os.WriteFile("../tools/review/testdata/"+name+".json", recorded(t, preview), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	want, err := os.ReadFile("../review/testdata/" + name + ".txt")
+	want, err := os.ReadFile("../tools/review/testdata/" + name + ".txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func recorded(t *testing.T, preview []byte) []byte {
 		`"diagnostics": ` + lines(p.Diagnostics) + `,` + "\n" + `"changeSummary": ` + encode(p.ChangeSummary) + "}\n")
 }
 
-// The summary of every kind of change, from previews of the real CLI. The tests of review/ read
+// The summary of every kind of change, from previews of the real CLI. The tests of tools/review/ read
 // the same previews as they were once; -record writes those, and their -update the summaries.
 func TestReview(t *testing.T) {
 	t.Parallel()
