@@ -147,10 +147,10 @@ func TestSetup(t *testing.T) {
 			}
 		}
 		for want, values := range map[string]map[string]string{
-			"roles.admin.superuser: true is not accepted here":          {roles: `{"admin":{"superuser":true}}`},
-			`postgresql:username: got "o'brien"`:       {"postgresql:username": "o'brien"},
-			`roles.amdin: unknown key; did you mean admin?`: {roles: `{"amdin":{}}`},
-			`tenants: [] is not accepted; give an object`:          {"tenant-permissions:tenants": `[]`},
+			"roles.admin.superuser: true is not accepted here": {roles: `{"admin":{"superuser":true}}`},
+			`postgresql:username: got "o'brien"`:               {"postgresql:username": "o'brien"},
+			`roles.amdin: unknown key; did you mean admin?`:    {roles: `{"amdin":{}}`},
+			`tenants: [] is not accepted; give an object`:      {"tenant-permissions:tenants": `[]`},
 		} {
 			if _, problem := p.trySetup(t, values); !strings.Contains(problem, want) {
 				t.Errorf("got %q, want %s", problem, want)
