@@ -79,9 +79,9 @@ func TestCells(t *testing.T) {
 		t.Run("a cell takes nothing of another", func(t *testing.T) {
 			before := p.catalog(t)
 			for want, tenant := range map[string]object{
-				`tenants.new.role: got "tenant_hooli"`:   {"role": "tenant_hooli"},
-				`tenants.new.schema: got "tenant_hooli"`: {"schema": "tenant_hooli"},
-				`tenants.new.role: got "all_tenants"`:    {"role": "all_tenants"},
+				`tenants.new.role: "tenant_hooli" is already taken`:   {"role": "tenant_hooli"},
+				`tenants.new.schema: "tenant_hooli" is already taken`: {"schema": "tenant_hooli"},
+				`tenants.new.role: "all_tenants" is already taken`:    {"role": "all_tenants"},
 			} {
 				// Known from the outputs of the platform: not even a preview gets through.
 				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "new": tenant}, nil)

@@ -217,7 +217,7 @@ func TestReview(t *testing.T) {
 
 	t.Run("nothing to read", func(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), tools.tenantctl, "review")
-		if out, err := cmd.Output(); err == nil || cmd.ProcessState.ExitCode() != 2 || len(out) > 0 {
+		if out, err := cmd.Output(); err == nil || cmd.ProcessState.ExitCode() != 1 || len(out) > 0 {
 			t.Errorf("got error %v\n%s", err, out)
 		}
 	})
