@@ -83,12 +83,12 @@ func (s *siege) locks(t *testing.T) {
 	t.Run("waited for", s.waitedFor)
 	t.Run("while it goes", func(t *testing.T) {
 		locker, reader, other := s.login(t, "tenant_initech"), s.login(t, "tenant_initech"), s.login(t, "tenant_globex")
+		locker.may(t, "BEGIN", "LOCK TABLE docs IN ACCESS EXCLUSIVE MODE")
+		reader.may(t, "BEGIN", "DECLARE c CURSOR FOR SELECT * FROM notes")
 		// In a run of its own: from PostgreSQL 16 on the provider locks the operator's role for each role
 		// that it updates, so a run that waits for globex would make this wait as well.
 		changed := object{"initech": object{"retire": "drop"}}
 		noFailures(t, s.change(t, changed))
-		locker.may(t, "BEGIN", "LOCK TABLE docs IN ACCESS EXCLUSIVE MODE")
-		reader.may(t, "BEGIN", "DECLARE c CURSOR FOR SELECT * FROM notes")
 		other.may(t, "BEGIN", "ALTER ROLE CURRENT_USER SET work_mem = '1GB'")
 		password := s.passwords(t)["tenant_globex"]
 

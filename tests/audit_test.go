@@ -318,7 +318,7 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%d fixes were run, want most of those of %d violations", fixed, len(violations))
 		}
 		super.may(t, "ALTER ROLE tenant_acme SET search_path = public")
-		if _, notes := a.findings(t); !slices.Contains(names(notes), "setting||tenant_acme|") {
+		if _, notes := a.findings(t); !slices.Contains(names(notes), "setting|acme|tenant_acme|search_path") {
 			t.Errorf("no setting is noted: %v", notes)
 		}
 		super.may(t, "ALTER ROLE tenant_acme SET search_path = tenant_acme")
