@@ -85,10 +85,14 @@ func (s *siege) locks(t *testing.T) {
 		locker, reader, other := s.login(t, "tenant_initech"), s.login(t, "tenant_initech"), s.login(t, "tenant_globex")
 		locker.may(t, "BEGIN", "LOCK TABLE docs IN ACCESS EXCLUSIVE MODE")
 		reader.may(t, "BEGIN", "DECLARE c CURSOR FOR SELECT * FROM notes")
+		// In a run of its own: from PostgreSQL 16 on the provider locks the operator's role for each role
+		// that it updates, so a run that waits for globex would make this wait as well.
+		changed := object{"initech": object{"retire": "drop"}}
+		noFailures(t, s.change(t, changed))
 		other.may(t, "BEGIN", "ALTER ROLE CURRENT_USER SET work_mem = '1GB'")
 		password := s.passwords(t)["tenant_globex"]
 
-		changed := object{"initech": object{"retire": "drop"}, "globex": object{"suspended": true}}
+		changed["globex"] = object{"suspended": true}
 		failures := s.change(t, changed)
 		wantFailure(t, failures, "globex-role", lockTimedOut)
 		s.endSession(t, "globex", other)

@@ -253,7 +253,7 @@ var unseenDrift = []drift{
 			"ALTER ROLE tenant_acme IN DATABASE " + database + " RESET search_path",
 		},
 		noAccess: true,
-		noted:    []string{"setting||tenant_acme|", "setting||tenant_acme|"},
+		noted:    []string{"setting|acme|tenant_acme|search_path", "setting|acme|tenant_acme|work_mem"},
 	},
 }
 
