@@ -1,28 +1,17 @@
-package local
+package toolchain
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-)
 
-// fakeCLI puts a pulumi on PATH that tells a version and runs shell commands for everything else.
-func fakeCLI(t *testing.T, version, commands string) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	script(t, dir, "pulumi", `if [ "$1" = version ]; then echo `+version+`; exit; fi
-`+commands)
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	return dir
-}
+	"tenant-permissions/dev/internal/script"
+)
 
 func TestHasCLI(t *testing.T) {
 	path := os.Getenv("PATH")
@@ -46,9 +35,9 @@ func TestHasCLI(t *testing.T) {
 				}
 			}
 			t.Setenv("PATH", strings.Join(clean, ":"))
-			real := fakeCLI(t, test.version, "exit 1")
+			real := script.PulumiCLI(t, test.version, "exit 1")
 			if test.host {
-				script(t, real, "pulumi-language-go", "")
+				script.Write(t, real, "pulumi-language-go", "")
 			}
 			// The host stands beside the CLI itself, not beside a link to it.
 			links := t.TempDir()
@@ -91,11 +80,11 @@ func TestPlugins(t *testing.T) {
 			t.Setenv("PLUGINS", test.mode)
 			for _, plugin := range test.installed {
 				name, _, _ := strings.Cut(plugin, "-")
-				script(t, filepath.Join(home, "plugins", "resource-"+plugin), "pulumi-resource-"+name, "")
+				script.Write(t, filepath.Join(home, "plugins", "resource-"+plugin), "pulumi-resource-"+name, "")
 			}
-			script(t, fakeCLI(t, "v3.300.0", test.download), "pulumi-language-go", "")
+			script.Write(t, script.PulumiCLI(t, "v3.300.0", test.download), "pulumi-language-go", "")
 			var progress bytes.Buffer
-			tools, err := PrepareToolchain(t.Context(), ToolchainOptions{Checkout: "..", Progress: &progress})
+			tools, err := Prepare(t.Context(), Options{Checkout: "../..", Progress: &progress})
 			if test.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), test.fails) {
 					t.Errorf("got %v, want %s", err, test.fails)
@@ -124,7 +113,7 @@ func TestPlugins(t *testing.T) {
 
 func TestPluginDownloadThatHangs(t *testing.T) {
 	t.Setenv("PULUMI_HOME", t.TempDir())
-	fakeCLI(t, "v3.300.0", "sleep 600")
+	script.PulumiCLI(t, "v3.300.0", "sleep 600")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	err := new(Toolchain).findPlugins(ctx, []plugin{{"postgresql", "v3.18.0"}, {"random", "v4.21.2"}}, io.Discard)
@@ -135,9 +124,9 @@ func TestPluginDownloadThatHangs(t *testing.T) {
 
 func TestPinnedVersions(t *testing.T) {
 	for path, dir := range map[string]string{
-		"github.com/pulumi/pulumi/pkg/v3":            "toolchain/pulumi",
-		"github.com/pulumi/pulumi-postgresql/sdk/v3": "..",
-		"github.com/pulumi/pulumi-random/sdk/v4":     "..",
+		"github.com/pulumi/pulumi/pkg/v3":            "pulumi",
+		"github.com/pulumi/pulumi-postgresql/sdk/v3": "../..",
+		"github.com/pulumi/pulumi-random/sdk/v4":     "../..",
 	} {
 		m, err := readModule(dir)
 		if err != nil {
@@ -146,36 +135,5 @@ func TestPinnedVersions(t *testing.T) {
 		if m.version(path) == "" {
 			t.Errorf("%s does not require %s", dir, path)
 		}
-	}
-}
-
-func TestOnce(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "made")
-	broken := errors.New("broken")
-	if err := once(t.Context(), dir, io.Discard, "", func(dir string) error {
-		return errors.Join(broken, os.WriteFile(filepath.Join(dir, "half"), nil, 0o600))
-	}); !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-	gone(t, dir)
-
-	var progress bytes.Buffer
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			if err := once(t.Context(), dir, &progress, "making it", func(dir string) error {
-				return os.WriteFile(filepath.Join(dir, "whole"), nil, 0o600)
-			}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	if progress.String() != "making it\n" {
-		t.Errorf("it was made other than once:\n%s", progress.String())
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil || !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "whole" }) || len(entries) != 1 {
-		t.Errorf("it has %v, %v", entries, err)
 	}
 }

@@ -1,9 +1,7 @@
-// Package local is the environment that runs the program on one machine: a PostgreSQL server, the
-// Pulumi CLI with its plugins, and the dev stack that make up deploys with them.
-package local
+// Package postgres finds, installs and runs PostgreSQL servers on this machine.
+package postgres
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,26 +12,28 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenant-permissions/dev/install"
 )
 
 // readyTimeout is how long a server may take to accept connections, or to end them.
 const readyTimeout = 2 * time.Minute
 
-// ServerOptions says which server to start. The zero value is a new server of any supported
+// Options says which server to start. The zero value is a new server of any supported
 // version, which Stop removes.
-type ServerOptions struct {
+type Options struct {
 	// Dir keeps the server's data, log, port and superuser password from one start to the next.
 	// Empty means a temporary folder, which Stop removes.
 	Dir string
-	// BinDir is the folder of initdb and postgres. Empty means to find it, or to install
+	// BinDir is the folder of initdb, pg_ctl and postgres. Empty means to find it, or to install
 	// PostgreSQL.
 	BinDir string
 	// Version is the major version, "14" to "18". Empty means that of the data in Dir, or any.
@@ -52,7 +52,7 @@ type Server struct {
 	Port int
 	// User is the superuser's name.
 	User, Password string
-	// Fresh is true if StartServer made the server's data rather than finding it.
+	// Fresh is true if Start made the server's data rather than finding it.
 	Fresh bool
 
 	dir string
@@ -60,10 +60,10 @@ type Server struct {
 	temporary string
 }
 
-// StartServer starts a server, or returns the one that runs from the same Dir. The server outlives
+// Start starts a server, or returns the one that runs from the same Dir. The server outlives
 // this process; as root it runs as the user postgres or, without one, nobody. If that user cannot
 // enter Dir, a folder below /var/tmp takes its place.
-func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
+func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
@@ -90,15 +90,15 @@ func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
 	}
 	if err := s.start(ctx, o, who); err != nil {
 		if s.temporary != "" {
-			err = errors.Join(err, RemoveServer(s.temporary))
+			err = errors.Join(err, Remove(s.temporary))
 		}
 		return nil, fmt.Errorf("PostgreSQL in %s: %w", s.dir, err)
 	}
 	return s, nil
 }
 
-// RemoveServer stops the server whose Dir this is, if it runs, and deletes everything it has.
-func RemoveServer(dir string) error {
+// Remove stops the server whose Dir this is, if it runs, and deletes everything it has.
+func Remove(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func RemoveServer(dir string) error {
 // Stop ends the server and with it all connections. A server that does not run is no error.
 func (s *Server) Stop() error {
 	if s.temporary != "" {
-		return RemoveServer(s.temporary)
+		return Remove(s.temporary)
 	}
 	return stop(s.dir)
 }
@@ -155,15 +155,16 @@ func (s *Server) CreateDatabase(ctx context.Context, name string) error {
 func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }
 
 // start starts the server unless it runs.
-func (s *Server) start(ctx context.Context, o ServerOptions, who account) error {
-	// Whoever holds this lock may touch the data. The server inherits it and so holds it for as
-	// long as any of its processes lives; the file's content is the server's process id.
+func (s *Server) start(ctx context.Context, o Options, who account) error {
+	// Only the owner of this lock may change the data. The server inherits the lock and keeps it as
+	// long as any of its processes lives.
 	held, err := s.lockUnlessRunning(ctx)
 	if held == nil || err != nil {
 		return err
 	}
 	defer held.Close()
-	if err := held.Truncate(0); err != nil {
+	// What a crash left; PostgreSQL would take any process with that id for a server.
+	if err := os.Remove(s.file(pidFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	version := o.Version
@@ -186,10 +187,6 @@ func (s *Server) start(ctx context.Context, o ServerOptions, who account) error 
 		return fmt.Errorf("making its data: %w", err)
 	}
 	if err := s.loadPassword(); err != nil {
-		return err
-	}
-	// What a crash left; PostgreSQL would take any process with that id for a server.
-	if err := os.Remove(s.file("data/postmaster.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for {
@@ -275,7 +272,7 @@ func (s *Server) makeData(ctx context.Context, binDir string, who account, progr
 	if err := errors.Join(give(s.file("password"), who), give(unfinished, who)); err != nil {
 		return err
 	}
-	if err := run(commandAs(ctx, who, s.dir, filepath.Join(binDir, "initdb"), "--pgdata", unfinished,
+	if err := install.Run(commandAs(ctx, who, s.dir, filepath.Join(binDir, "initdb"), "--pgdata", unfinished,
 		"--username", s.User, "--pwfile", s.file("password"), "--auth", "scram-sha-256",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")); err != nil {
 		return err
@@ -302,35 +299,34 @@ func (s *Server) launch(ctx context.Context, binDir string, settings map[string]
 		"full_page_writes":        "off",
 	}
 	maps.Copy(all, settings)
-	args := []string{"-D", s.file("data")}
+	var options []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		args = append(args, "-c", name+"="+all[name])
+		options = append(options, "-c "+shellQuote(name+"="+all[name])) // pg_ctl gives them to a shell
 	}
-	cmd := commandAs(context.WithoutCancel(ctx), who, s.dir, filepath.Join(binDir, "postgres"), args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{held}
+	cmd := pgCtl(ctx, who, s.dir, binDir, "start", "-o", strings.Join(options, " "))
+	// The server inherits all three.
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{held}
 	cmd.SysProcAttr.Setsid = true // out of reach of this terminal's Ctrl-C
-	// The id of an attempt before this one goes.
-	if err := errors.Join(held.Truncate(0), cmd.Start()); err != nil {
-		return err
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	if _, err := held.WriteAt([]byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
-		return errors.Join(err, cmd.Process.Signal(syscall.SIGQUIT))
-	}
-	for s.ping(ctx) != nil {
-		select {
-		case err := <-exited:
-			content, readErr := os.ReadFile(s.LogFile())
-			return errors.Join(fmt.Errorf("it ended: %w\n%s", err, lastLines(content)), readErr)
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("waiting for it to accept connections: %w", ctx.Err()), cmd.Process.Signal(syscall.SIGQUIT))
-		case <-time.After(pollInterval):
+	// pg_ctl stops the server that it starts when it is interrupted itself.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for it to accept connections: %w", ctx.Err())
 		}
+		content, readErr := os.ReadFile(s.LogFile())
+		return errors.Join(fmt.Errorf("it did not start: %w\n%s", err, install.LastLines(content)), readErr)
 	}
-	return nil
+	return s.ping(ctx)
 }
+
+// pgCtl is a pg_ctl command on the data in the server's folder, which waits for its end.
+func pgCtl(ctx context.Context, who account, dir, binDir, verb string, args ...string) *exec.Cmd {
+	args = append([]string{verb, "-D", filepath.Join(dir, "data"), "-s", "-w", "-t", strconv.Itoa(int(readyTimeout.Seconds()))}, args...)
+	return commandAs(ctx, who, dir, filepath.Join(binDir, "pg_ctl"), args...)
+}
+
+// shellQuote is the text as one word of a shell command.
+func shellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // ping logs in. The password is this server's alone, so no other can be taken for it.
 func (s *Server) ping(ctx context.Context) error {
@@ -348,32 +344,45 @@ func stop(dir string) error {
 	if !isDir(dir) {
 		return nil
 	}
-	signalled := 0
+	who, err := serverAccount()
+	if err != nil {
+		return err
+	}
+	var failed error
 	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); time.Sleep(pollInterval) {
 		held, err := tryLock(filepath.Join(dir, "lock"))
 		if err != nil {
 			return err
 		}
 		if held != nil {
-			return errors.Join(held.Truncate(0), held.Close())
+			return held.Close()
 		}
-		// As long as the lock is held, the id in the file is that of a server's living process. It
-		// is missing while another process still prepares the start.
-		content, err := os.ReadFile(filepath.Join(dir, "lock"))
-		if err != nil {
-			return err
-		}
-		pid, err := strconv.Atoi(cmp.Or(string(content), "0"))
-		if err != nil {
-			return err
-		}
-		if pid == signalled {
+		// As long as the lock is taken, the id in this file is that of a server's living process. The
+		// file is missing while another process prepares the start.
+		if _, err := os.Stat(filepath.Join(dir, pidFile)); err != nil {
 			continue
 		}
-		if err := syscall.Kill(pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("stopping PostgreSQL, process %d: %w", pid, err)
+		binDir, err := startedFrom(dir)
+		if err != nil {
+			return err
 		}
-		signalled = pid
+		failed = install.Run(pgCtl(context.Background(), who, dir, binDir, "stop", "-m", "fast"))
 	}
-	return fmt.Errorf("PostgreSQL in %s did not stop within %s", dir, readyTimeout)
+	return errors.Join(fmt.Errorf("PostgreSQL in %s did not stop within %s", dir, readyTimeout), failed)
+}
+
+// pidFile is where a server that runs keeps its process id, below its folder.
+const pidFile = "data/postmaster.pid"
+
+// startedFrom is the folder of the programs that the server in the folder was last started with.
+func startedFrom(dir string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(dir, "data/postmaster.opts"))
+	if err != nil {
+		return "", err
+	}
+	program, _, ok := strings.Cut(string(content), ` "`) // its arguments are quoted
+	if !ok {
+		return "", fmt.Errorf("%s/data/postmaster.opts has no arguments: %q", dir, content)
+	}
+	return filepath.Dir(program), nil
 }

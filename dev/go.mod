@@ -1,4 +1,4 @@
-module tenant-permissions/local
+module tenant-permissions/dev
 
 go 1.26.0
 

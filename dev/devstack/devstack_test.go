@@ -1,12 +1,16 @@
-package local
+package devstack
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tenant-permissions/dev/internal/script"
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/toolchain"
 )
 
-func TestDevFindsLogins(t *testing.T) {
+func TestLogins(t *testing.T) {
 	out := outputs{
 		TenantLoginNames: map[string]string{"acme": "tenant_acme", "initech": "initech_login"},
 		Passwords:        map[string]string{"tenant_acme": "a", "initech_login": "i", "admin_service_login": "s"},
@@ -34,15 +38,15 @@ func TestDevFindsLogins(t *testing.T) {
 	}
 }
 
-func TestDevReadsTheDatabase(t *testing.T) {
+func TestDatabase(t *testing.T) {
 	for config, want := range map[string]string{
 		`{"postgresql:database": {"value": "d"}, "tenant-permissions:tenants": {"value": "{}"}}`: "d",
 		`{}`: "postgresql:database",
 		`{"postgresql:database": {"value": "d"}, "postgresql:host": {"value": "db.example.com"}}`: "postgresql:host",
 		`{"postgresql:database": {"value": "d"}, "postgresql:password": {"secret": true}}`:        "postgresql:password",
 	} {
-		fakeCLI(t, "v3.300.0", "echo '"+config+"'")
-		dev := &Dev{checkout: t.TempDir(), tools: &Toolchain{}}
+		script.PulumiCLI(t, "v3.300.0", "echo '"+config+"'")
+		dev := &Stack{checkout: t.TempDir(), tools: &toolchain.Toolchain{}}
 		got, err := dev.database(t.Context())
 		if err != nil {
 			got = err.Error()
@@ -54,11 +58,11 @@ func TestDevReadsTheDatabase(t *testing.T) {
 }
 
 // The caller's own settings of PostgreSQL must not lead anywhere else.
-func TestDevEnvironment(t *testing.T) {
+func TestEnvironment(t *testing.T) {
 	t.Setenv("PGDATABASE", "other")
 	t.Setenv("PGSERVICE", "other")
 	t.Setenv("PGHOST", "other.example.com")
-	dev := &Dev{checkout: "/checkout", server: &Server{Host: "127.0.0.1", Port: 5432, User: "u", Password: "p"}}
+	dev := &Stack{checkout: "/checkout", server: &postgres.Server{Host: "127.0.0.1", Port: 5432, User: "u", Password: "p"}}
 	var got []string
 	for _, pair := range dev.env() {
 		if strings.HasPrefix(pair, "PG") || strings.HasPrefix(pair, "PULUMI_BACKEND_URL=") {

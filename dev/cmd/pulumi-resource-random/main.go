@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"tenant-permissions/local/standin"
+	"tenant-permissions/dev/standin"
 )
 
 func main() {

@@ -1,4 +1,5 @@
-package local
+// Package devstack deploys the dev stack, which make up makes on this machine, and connects to it.
+package devstack
 
 import (
 	"bytes"
@@ -6,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,34 +15,38 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"tenant-permissions/dev/install"
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/toolchain"
 )
 
-// DevPassphrase encrypts the secrets of the dev stack, which Pulumi.dev.yaml is the config of.
-const DevPassphrase = "dev-only, never for real stacks"
+// Passphrase encrypts the secrets of the dev stack, which Pulumi.dev.yaml is the config of.
+const Passphrase = "dev-only, never for real stacks"
 
 // devStack is the name of the dev stack.
 const devStack = "dev"
 
-// Dev is the dev stack of a checkout, on a server of its own. Both live in the checkout's folder
+// Stack is the dev stack of a checkout, on a server of its own. Both live in the checkout's folder
 // .local. Its methods use this process's standard streams.
-type Dev struct {
+type Stack struct {
 	checkout string
-	server   *Server
-	tools    *Toolchain
+	server   *postgres.Server
+	tools    *toolchain.Toolchain
 }
 
-// NewDev returns the dev stack of the checkout.
-func NewDev(checkout string) (*Dev, error) {
+// New returns the dev stack of the checkout.
+func New(checkout string) (*Stack, error) {
 	checkout, err := filepath.Abs(checkout)
 	if err != nil {
 		return nil, err
 	}
 	_, err = os.Stat(filepath.Join(checkout, "Pulumi.yaml"))
-	return &Dev{checkout: checkout}, err
+	return &Stack{checkout: checkout}, err
 }
 
 // Up starts the server, deploys the stack and prints how to connect as a tenant.
-func (d *Dev) Up(ctx context.Context) error {
+func (d *Stack) Up(ctx context.Context) error {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
@@ -65,7 +69,7 @@ func (d *Dev) Up(ctx context.Context) error {
 }
 
 // Preview starts the server and shows what Up would change.
-func (d *Dev) Preview(ctx context.Context) error {
+func (d *Stack) Preview(ctx context.Context) error {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
@@ -74,8 +78,8 @@ func (d *Dev) Preview(ctx context.Context) error {
 
 // Down stops the server and deletes it with everything in it, and the stack's state. There is no
 // pulumi destroy: it would refuse to drop schemas with tables, and what it drops goes anyway.
-func (d *Dev) Down() error {
-	if err := RemoveServer(d.path("postgres")); err != nil {
+func (d *Stack) Down() error {
+	if err := postgres.Remove(d.path("postgres")); err != nil {
 		return err
 	}
 	return os.RemoveAll(d.path())
@@ -85,7 +89,7 @@ func (d *Dev) Down() error {
 type Login struct{ Tenant, Name string }
 
 // Password returns the login's password.
-func (d *Dev) Password(ctx context.Context, login Login) (string, error) {
+func (d *Stack) Password(ctx context.Context, login Login) (string, error) {
 	out, err := d.open(ctx)
 	if err != nil {
 		return "", err
@@ -95,8 +99,8 @@ func (d *Dev) Password(ctx context.Context, login Login) (string, error) {
 }
 
 // Psql turns this process into a psql session of the login. It starts the server if need be.
-func (d *Dev) Psql(ctx context.Context, login Login, args ...string) error {
-	psql, err := findPsql(ctx)
+func (d *Stack) Psql(ctx context.Context, login Login, args ...string) error {
+	psql, err := postgres.FindPsql(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,17 +123,17 @@ func (d *Dev) Psql(ctx context.Context, login Login, args ...string) error {
 	return syscall.Exec(cmd.Path, cmd.Args, cmd.Environ())
 }
 
-func (d *Dev) path(elements ...string) string {
+func (d *Stack) path(elements ...string) string {
 	return filepath.Join(append([]string{d.checkout, ".local"}, elements...)...)
 }
 
-func (d *Dev) startServer(ctx context.Context) (*Server, error) {
-	return StartServer(ctx, ServerOptions{Dir: d.path("postgres"), Progress: os.Stderr})
+func (d *Stack) startServer(ctx context.Context) (*postgres.Server, error) {
+	return postgres.Start(ctx, postgres.Options{Dir: d.path("postgres"), Progress: os.Stderr})
 }
 
 // prepare makes what the CLI needs: itself and its plugins, the server, the stack, the database.
-func (d *Dev) prepare(ctx context.Context) (err error) {
-	if d.tools, err = PrepareToolchain(ctx, ToolchainOptions{Checkout: d.checkout, Progress: os.Stderr}); err != nil {
+func (d *Stack) prepare(ctx context.Context) (err error) {
+	if d.tools, err = toolchain.Prepare(ctx, toolchain.Options{Checkout: d.checkout, Progress: os.Stderr}); err != nil {
 		return err
 	}
 	if d.server, err = d.startServer(ctx); err != nil {
@@ -159,14 +163,14 @@ func (d *Dev) prepare(ctx context.Context) (err error) {
 }
 
 // deployed reports whether there is a stack.
-func (d *Dev) deployed() bool {
+func (d *Stack) deployed() bool {
 	found, err := filepath.Glob(d.path("state/.pulumi/stacks/*", devStack+".json"))
 	return err == nil && len(found) > 0
 }
 
 // database is the name in the stack's config, which must not name another server: the provider
 // would prefer it to the environment.
-func (d *Dev) database(ctx context.Context) (string, error) {
+func (d *Stack) database(ctx context.Context) (string, error) {
 	out, err := d.ask(ctx, "config", "--json", "--stack", devStack)
 	if err != nil {
 		return "", err
@@ -188,11 +192,11 @@ func (d *Dev) database(ctx context.Context) (string, error) {
 
 // env is the environment of the CLI and of psql. The connection is in the environment, so that no
 // file changes when it does.
-func (d *Dev) env() []string {
+func (d *Stack) env() []string {
 	env := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "PG") })
 	env = append(env,
 		"PULUMI_BACKEND_URL=file://"+d.path("state"),
-		"PULUMI_CONFIG_PASSPHRASE="+DevPassphrase,
+		"PULUMI_CONFIG_PASSPHRASE="+Passphrase,
 	)
 	if d.tools != nil {
 		env = append(env, d.tools.Env()...)
@@ -209,14 +213,14 @@ func (d *Dev) env() []string {
 	return env
 }
 
-func (d *Dev) pulumi(ctx context.Context, args ...string) *exec.Cmd {
+func (d *Stack) pulumi(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.tools.Pulumi(), args...)
 	cmd.Dir, cmd.Env = d.checkout, d.env()
 	return cmd
 }
 
 // interact runs a command of the CLI on the stack, in the user's terminal.
-func (d *Dev) interact(ctx context.Context, verb string, args ...string) error {
+func (d *Stack) interact(ctx context.Context, verb string, args ...string) error {
 	cmd := d.pulumi(ctx, append([]string{verb, "--stack", devStack}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Cancel = func() error {
@@ -234,13 +238,13 @@ func (d *Dev) interact(ctx context.Context, verb string, args ...string) error {
 }
 
 // ask runs a command of the CLI and returns what it prints.
-func (d *Dev) ask(ctx context.Context, args ...string) ([]byte, error) {
+func (d *Stack) ask(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := d.pulumi(ctx, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("pulumi %s: %w\n%s", strings.Join(args, " "), err, lastLines(stderr.Bytes()))
+		return nil, fmt.Errorf("pulumi %s: %w\n%s", strings.Join(args, " "), err, install.LastLines(stderr.Bytes()))
 	}
 	return out, nil
 }
@@ -252,7 +256,7 @@ type outputs struct {
 	Passwords        map[string]string `json:"passwords"`
 }
 
-func (d *Dev) outputs(ctx context.Context) (outputs, error) {
+func (d *Stack) outputs(ctx context.Context) (outputs, error) {
 	var out outputs
 	content, err := d.ask(ctx, "stack", "output", "--stack", devStack, "--json", "--show-secrets")
 	if err != nil {
@@ -265,11 +269,11 @@ func (d *Dev) outputs(ctx context.Context) (outputs, error) {
 }
 
 // open reads the outputs of the stack that Up has deployed.
-func (d *Dev) open(ctx context.Context) (out outputs, err error) {
+func (d *Stack) open(ctx context.Context) (out outputs, err error) {
 	if !d.deployed() {
 		return out, errors.New("there is no dev stack yet: run make up")
 	}
-	if d.tools, err = prepareCLI(ctx, d.checkout, os.Stderr); err != nil {
+	if d.tools, err = toolchain.PrepareCLI(ctx, d.checkout, os.Stderr); err != nil {
 		return out, err
 	}
 	if out, err = d.outputs(ctx); err == nil && out.DatabaseName == "" {
@@ -280,7 +284,7 @@ func (d *Dev) open(ctx context.Context) (out outputs, err error) {
 
 // Audit says who can reach what on the server of the stack that Up has deployed; args are those of
 // the audit, besides the outputs.
-func (d *Dev) Audit(ctx context.Context, args ...string) error {
+func (d *Stack) Audit(ctx context.Context, args ...string) error {
 	if _, err := d.open(ctx); err != nil {
 		return err
 	}
@@ -318,17 +322,4 @@ func (o outputs) find(login Login) (name, password string, err error) {
 			name, strings.Join(slices.Sorted(maps.Keys(o.Passwords)), ", "))
 	}
 	return name, password, nil
-}
-
-// findPsql is the path of psql.
-func findPsql(ctx context.Context) (string, error) {
-	if path, err := exec.LookPath("psql"); err == nil {
-		return path, nil
-	}
-	for _, dir := range append([]string{os.Getenv("PG_BINDIR")}, binDirs(ctx)...) {
-		if path, err := exec.LookPath(filepath.Join(dir, "psql")); err == nil && dir != "" {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("psql: %w: install PostgreSQL's client, for example Debian's package postgresql-client", fs.ErrNotExist)
 }

@@ -1,4 +1,4 @@
-package local
+package postgres
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func openDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := RemoveServer(dir); err != nil {
+		if err := Remove(dir); err != nil {
 			t.Error(err)
 		}
 	})
@@ -37,9 +37,9 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-func start(t *testing.T, o ServerOptions) *Server {
+func start(t *testing.T, o Options) *Server {
 	t.Helper()
-	s, err := StartServer(t.Context(), o)
+	s, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func gone(t *testing.T, path string) {
 
 func TestServerIsTheSameUntilRemoved(t *testing.T) {
 	dir := openDir(t)
-	first := start(t, ServerOptions{Dir: dir, Settings: map[string]string{"log_statement": "all"}})
+	first := start(t, Options{Dir: dir, Settings: map[string]string{"log_statement": "all"}})
 	if !first.Fresh {
 		t.Error("a new server is not fresh")
 	}
@@ -94,7 +94,7 @@ func TestServerIsTheSameUntilRemoved(t *testing.T) {
 		t.Errorf("the log does not tell of statements: %v", err)
 	}
 
-	second := start(t, ServerOptions{Dir: dir})
+	second := start(t, Options{Dir: dir})
 	if second.Port != first.Port || second.Password != first.Password || second.Fresh {
 		t.Errorf("a running server was not found: %+v, then %+v", first, second)
 	}
@@ -104,29 +104,29 @@ func TestServerIsTheSameUntilRemoved(t *testing.T) {
 	}
 	halt(t, first)
 
-	third := start(t, ServerOptions{Dir: dir})
+	third := start(t, Options{Dir: dir})
 	if third.Port != first.Port || third.Password != first.Password || third.Fresh {
 		t.Errorf("a stopped server started as another one: %+v, then %+v", first, third)
 	}
 	query(t, third, `od"d`, "SELECT ''")
-	if err := RemoveServer(dir); err != nil {
+	if err := Remove(dir); err != nil {
 		t.Error(err)
 	}
 	gone(t, dir)
-	if err := RemoveServer(dir); err != nil {
+	if err := Remove(dir); err != nil {
 		t.Errorf("removing what is not there: %v", err)
 	}
 }
 
 func TestTemporaryServer(t *testing.T) {
-	s := start(t, ServerOptions{})
+	s := start(t, Options{})
 	query(t, s, "postgres", "SELECT ''")
 	halt(t, s)
 	gone(t, s.dir)
 }
 
 func TestServerLetsNobodyInWithoutPassword(t *testing.T) {
-	s := start(t, ServerOptions{})
+	s := start(t, Options{})
 	for _, password := range []string{"", "wrong"} {
 		var refusal *pgconn.PgError
 		_, err := pgconn.Connect(t.Context(), s.DSN(s.User, password, "postgres"))
@@ -158,19 +158,20 @@ func TestServerLetsNobodyInWithoutPassword(t *testing.T) {
 // own user.
 func TestServerAfterACrash(t *testing.T) {
 	dir := openDir(t)
-	s := start(t, ServerOptions{Dir: dir})
-	content, err := os.ReadFile(s.file("lock"))
+	s := start(t, Options{Dir: dir})
+	content, err := os.ReadFile(s.file(pidFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(string(content))
+	line, _, _ := strings.Cut(string(content), "\n")
+	pid, err := strconv.Atoi(line)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	s = start(t, ServerOptions{Dir: dir})
+	s = start(t, Options{Dir: dir})
 	query(t, s, "postgres", "SELECT ''")
 	halt(t, s)
 
@@ -183,16 +184,11 @@ func TestServerAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	stale := []byte(strconv.Itoa(bystander.Process.Pid))
-	for _, file := range []string{"lock", "data/postmaster.pid"} {
-		if err := os.WriteFile(s.file(file), stale, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	halt(t, s)
-	if err := os.WriteFile(s.file("lock"), stale, 0o600); err != nil {
+	if err := os.WriteFile(s.file(pidFile), stale, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = start(t, ServerOptions{Dir: dir})
+	halt(t, s)
+	s = start(t, Options{Dir: dir})
 	query(t, s, "postgres", "SELECT ''")
 	halt(t, s)
 	if err := bystander.Process.Kill(); err != nil {
@@ -211,7 +207,7 @@ func TestServerStartedByManyAtOnce(t *testing.T) {
 	for i := range servers {
 		group.Go(func() {
 			var err error
-			if servers[i], err = StartServer(t.Context(), ServerOptions{Dir: dir}); err != nil {
+			if servers[i], err = Start(t.Context(), Options{Dir: dir}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -237,14 +233,14 @@ func TestServerStartedByManyAtOnce(t *testing.T) {
 
 func TestServerWhosePortIsTaken(t *testing.T) {
 	dir := openDir(t)
-	s := start(t, ServerOptions{Dir: dir})
+	s := start(t, Options{Dir: dir})
 	halt(t, s)
 	listener, err := net.Listen("tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	other := start(t, ServerOptions{Dir: dir})
+	other := start(t, Options{Dir: dir})
 	if other.Port == s.Port {
 		t.Errorf("it says that it is on port %d, which is taken", s.Port)
 	}
@@ -259,7 +255,7 @@ func TestServerInAClosedFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var progress bytes.Buffer
-	s := start(t, ServerOptions{Dir: dir, Progress: &progress})
+	s := start(t, Options{Dir: dir, Progress: &progress})
 	query(t, s, "postgres", "SELECT ''")
 	want := dir
 	if os.Geteuid() == 0 {
@@ -271,7 +267,7 @@ func TestServerInAClosedFolder(t *testing.T) {
 	if s.dir != want {
 		t.Errorf("it is in %s, not in %s", s.dir, want)
 	}
-	if err := RemoveServer(dir); err != nil {
+	if err := Remove(dir); err != nil {
 		t.Error(err)
 	}
 	gone(t, want)
@@ -279,22 +275,22 @@ func TestServerInAClosedFolder(t *testing.T) {
 
 func TestServerThatCannotStart(t *testing.T) {
 	dir := openDir(t)
-	_, err := StartServer(t.Context(), ServerOptions{Dir: dir, Settings: map[string]string{"no_such_setting": "x"}})
+	_, err := Start(t.Context(), Options{Dir: dir, Settings: map[string]string{"no_such_setting": "x"}})
 	if err == nil || !strings.Contains(err.Error(), `unrecognized configuration parameter "no_such_setting"`) {
 		t.Errorf("the error does not have the server's reason: %v", err)
 	}
-	if _, err := StartServer(t.Context(), ServerOptions{Dir: dir, Version: "13"}); err == nil || !strings.Contains(err.Error(), "13") {
+	if _, err := Start(t.Context(), Options{Dir: dir, Version: "13"}); err == nil || !strings.Contains(err.Error(), "13") {
 		t.Errorf("a version that its data is not of: %v", err)
 	}
-	s := start(t, ServerOptions{Dir: dir}) // what failed has left nothing that is in the way
+	s := start(t, Options{Dir: dir}) // what failed has left nothing that is in the way
 	halt(t, s)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := StartServer(ctx, ServerOptions{Dir: dir}); !errors.Is(err, context.Canceled) {
+	if _, err := Start(ctx, Options{Dir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	if _, err := StartServer(t.Context(), ServerOptions{BinDir: dir}); err == nil || !strings.Contains(err.Error(), "initdb") {
+	if _, err := Start(t.Context(), Options{BinDir: dir}); err == nil || !strings.Contains(err.Error(), "initdb") {
 		t.Errorf("a folder without initdb: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package local
+package postgres
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"syscall"
 )
 
-// account is whom the server runs as, nil for the caller. PostgreSQL refuses to run as root.
+// account is the user that the server runs as, nil for the caller. PostgreSQL refuses to run as root.
 type account = *syscall.Credential
 
 func serverAccount() (account, error) {
@@ -42,8 +42,8 @@ func serverAccount() (account, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody")
 }
 
-// commandAs is a command of the account, in a folder that it can enter. It is not told of the
-// caller's environment, which may hold secrets and PostgreSQL's own settings.
+// commandAs is a command of the account, in a folder that it can enter. It does not get the
+// caller's environment, which may have secrets and PostgreSQL's own settings.
 func commandAs(ctx context.Context, who account, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

@@ -1,4 +1,9 @@
-package local
+// Package toolchain finds or builds the Pulumi CLI, its Go language host and the plugins of the
+// program.
+//
+// The folders pulumi, pulumi-language-go, golangci-lint and actionlint here are modules of their
+// own: each pins one tool, and the tools need different versions of the same dependencies.
+package toolchain
 
 import (
 	"context"
@@ -14,13 +19,15 @@ import (
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/semver"
+
+	"tenant-permissions/dev/install"
 )
 
 // downloadTimeout is how long the download of the official plugins may take.
 const downloadTimeout = 10 * time.Second
 
-// ToolchainOptions says for which checkout a toolchain is.
-type ToolchainOptions struct {
+// Options says for which checkout a toolchain is.
+type Options struct {
 	// Checkout is the folder of the program.
 	Checkout string
 	// Progress is told of what takes long, and of stand-ins whenever they are used. It may be nil.
@@ -39,10 +46,10 @@ type Toolchain struct {
 	path []string
 }
 
-// PrepareToolchain finds a CLI of at least the pinned version or builds that one, and finds the
+// Prepare finds a CLI of at least the pinned version or builds that one, and finds the
 // official plugins, downloads them or builds their stand-ins. The environment variable PLUGINS,
 // official or offline, forces one of them.
-func PrepareToolchain(ctx context.Context, o ToolchainOptions) (*Toolchain, error) {
+func Prepare(ctx context.Context, o Options) (*Toolchain, error) {
 	progress := o.Progress
 	if progress == nil {
 		progress = io.Discard
@@ -51,7 +58,7 @@ func PrepareToolchain(ctx context.Context, o ToolchainOptions) (*Toolchain, erro
 	if err != nil {
 		return nil, err
 	}
-	t, err := prepareCLI(ctx, checkout, progress)
+	t, err := PrepareCLI(ctx, checkout, progress)
 	if err != nil {
 		return nil, fmt.Errorf("the Pulumi CLI: %w", err)
 	}
@@ -78,13 +85,13 @@ func (t *Toolchain) Env() []string {
 	}
 }
 
-// prepareCLI finds or builds the CLI.
-func prepareCLI(ctx context.Context, checkout string, progress io.Writer) (*Toolchain, error) {
-	cli, err := readModule(filepath.Join(checkout, "local/toolchain/pulumi"))
+// PrepareCLI finds or builds the CLI, without plugins.
+func PrepareCLI(ctx context.Context, checkout string, progress io.Writer) (*Toolchain, error) {
+	cli, err := readModule(filepath.Join(checkout, "dev/toolchain/pulumi"))
 	if err != nil {
 		return nil, err
 	}
-	host, err := readModule(filepath.Join(checkout, "local/toolchain/pulumi-language-go"))
+	host, err := readModule(filepath.Join(checkout, "dev/toolchain/pulumi-language-go"))
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +99,13 @@ func prepareCLI(ctx context.Context, checkout string, progress io.Writer) (*Tool
 	if hasCLI(ctx, version) {
 		return &Toolchain{}, nil
 	}
-	cache, err := cacheDir()
+	cache, err := install.CacheDir()
 	if err != nil {
 		return nil, err
 	}
 	root := filepath.Join(cache, "pulumi-"+version)
 	what := "building the Pulumi CLI " + version + ", once; this takes about 4 minutes on 2 cores"
-	err = once(ctx, root, progress, what, func(dir string) error {
+	err = install.Once(ctx, root, progress, what, func(dir string) error {
 		flags := "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + version
 		if err := cli.build(ctx, filepath.Join(dir, "bin/pulumi"), "-ldflags", flags); err != nil {
 			return err
@@ -160,17 +167,17 @@ func (t *Toolchain) preparePlugins(ctx context.Context, checkout string, progres
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	held, err := lock(ctx, filepath.Join(dir, "lock"))
+	unlock, err := install.Lock(ctx, filepath.Join(dir, "lock"))
 	if err != nil {
 		return err
 	}
-	defer held.Close()
-	build := goBuild(ctx, filepath.Join(checkout, "local"), "-o", dir+string(filepath.Separator),
+	defer unlock()
+	build := goBuild(ctx, filepath.Join(checkout, "dev"), "-o", dir+string(filepath.Separator),
 		"./cmd/pulumi-resource-postgresql", "./cmd/pulumi-resource-random")
-	if err := run(build); err != nil {
+	if err := install.Run(build); err != nil {
 		return err
 	}
-	// Before everything else on PATH, so that no official plugin comes to stand beside a stand-in.
+	// Before everything else on PATH, so that no official plugin is used beside a stand-in.
 	t.path = append([]string{dir}, t.path...)
 	t.Offline = true
 	return nil
@@ -191,7 +198,7 @@ func (t *Toolchain) findPlugins(ctx context.Context, plugins []plugin, progress 
 			cmd := exec.CommandContext(ctx, t.Pulumi(), "plugin", "install", "resource", p.name, p.version)
 			cmd.Env = append(os.Environ(), t.Env()...)
 			cmd.WaitDelay = time.Second
-			failed <- run(cmd)
+			failed <- install.Run(cmd)
 		}()
 	}
 	var errs []error
@@ -252,7 +259,7 @@ func (m module) version(path string) string {
 // build builds the module's tool.
 func (m module) build(ctx context.Context, target string, flags ...string) error {
 	args := append([]string{"-o", target}, flags...)
-	return run(goBuild(ctx, m.dir, append(args, m.file.Tool[0].Path)...))
+	return install.Run(goBuild(ctx, m.dir, append(args, m.file.Tool[0].Path)...))
 }
 
 // goBuild is go build in a module, whatever workspace or repository the checkout is in.
