@@ -1,130 +1,118 @@
-// Command bench measures how long the program takes to deploy tenants, in one stack and in cells,
-// beside plain SQL for the same objects, and what each choice about it costs.
-package main
+// Package bench measures how long the program takes to deploy tenants, in one stack and in cells,
+// and how long plain SQL takes to make the same objects.
+package bench
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/toolchain"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+// Options say what to measure.
+type Options struct {
+	// Checkout is the folder of the program.
+	Checkout string
+	// Tenants are the numbers of tenants.
+	Tenants []int
+	// Layouts are "one" for one stack, or sizes of cells. FirstLoadSuffix after a size means a first
+	// up without checkpoints. A layout whose cells are larger than the number of tenants is not
+	// measured.
+	Layouts []string
+	// Repetitions is how often to measure; the table has the medians.
+	Repetitions int
+	// Parallel is the CLI's --parallel, Jobs how many cells are deployed at once.
+	Parallel, Jobs int
+	// Lean measures what each choice costs for one cell of 25 tenants, and no layouts.
+	Lean bool
+	// Draw measures nothing: it only writes the table and the picture again.
+	Draw bool
+	// Docs is the folder of benchmarks.json, benchmarks.md and benchmarks.svg.
+	Docs string
 }
 
-// options say what to measure.
-type options struct {
-	tenants        []int
-	layouts        []layout
-	reps           int
-	parallel, jobs int
-	lean, draw     bool
-	docs           string
-}
-
-func parse(args []string) (options, error) {
-	var o options
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	tenants := flags.String("n", "25,100,400", "numbers of tenants")
-	layouts := flags.String("layouts", "25,50,25"+firstLoadSuffix+",one", "one stack, and sizes of cells, those with "+firstLoadSuffix+" without checkpoints in the first up; where they are larger than -n they are left out")
-	flags.IntVar(&o.reps, "reps", 1, "how often to measure; the tables have the medians")
-	flags.IntVar(&o.parallel, "parallel", 8, "what --parallel of the CLI is")
-	flags.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many cells at once")
-	flags.BoolVar(&o.lean, "lean", false, "measure what each choice costs for one cell of 25 tenants instead")
-	flags.BoolVar(&o.draw, "draw", false, "measure nothing, only make tables and picture anew")
-	flags.StringVar(&o.docs, "docs", "../docs", "folder of benchmarks.json, .md and .svg")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	for word := range strings.SplitSeq(*tenants, ",") {
-		n, err := strconv.Atoi(word)
-		if err != nil || n < 1 {
-			return o, fmt.Errorf("-n: got %q, want numbers from 1", word)
+// layouts decodes o.Layouts, and checks the other options.
+func (o Options) layouts() (all []layout, err error) {
+	for _, n := range o.Tenants {
+		if n < 1 {
+			return nil, fmt.Errorf("a number of tenants must be at least 1, not %d", n)
 		}
-		o.tenants = append(o.tenants, n)
 	}
-	for word := range strings.SplitSeq(*layouts, ",") {
-		number, firstLoad := strings.CutSuffix(word, firstLoadSuffix)
+	for _, word := range o.Layouts {
+		if word == "one" {
+			all = append(all, layout{Kind: oneStack})
+			continue
+		}
+		number, firstLoad := strings.CutSuffix(word, FirstLoadSuffix)
 		size, err := strconv.Atoi(number)
-		if word != "one" && (err != nil || size < 1 || firstLoad && size < 2) {
-			return o, fmt.Errorf("-layouts: got %q, want one or numbers from 1", word)
+		if err != nil || size < 1 {
+			return nil, fmt.Errorf("a layout must be one, or a size of cells from 1, not %q", word)
 		}
-		if firstLoad {
-			size = -size
-		}
-		o.layouts = append(o.layouts, layout(size))
+		all = append(all, layout{Kind: cells, CellSize: size, FirstLoad: firstLoad})
 	}
-	if o.reps < 1 || o.parallel < 1 || o.jobs < 1 {
-		return o, errors.New("-reps, -parallel and -jobs must be at least 1")
+	if o.Repetitions < 1 || o.Parallel < 1 || o.Jobs < 1 {
+		return nil, errors.New("repetitions, parallel and jobs must be at least 1")
 	}
-	return o, nil
+	return all, nil
 }
 
-// run is the command without its process.
-func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
-	o, err := parse(args)
+// Run measures, adds the results to benchmarks.json, and writes the page and the picture, the page
+// to out as well.
+func Run(ctx context.Context, o Options, out, progress io.Writer) (err error) {
+	layouts, err := o.layouts()
 	if err != nil {
 		return err
 	}
-	results, err := loadResults(o.docs)
+	results, err := loadResults(o.Docs)
 	if err != nil {
 		return err
 	}
-	if !o.draw {
-		dir, err := os.MkdirTemp("", "tenant-permissions-bench-")
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		t, err := prepare(ctx, dir, o, progress)
-		if err != nil {
-			return err
-		}
-		env, err := t.environment(ctx)
-		if err != nil {
-			return err
-		}
-		if o.lean {
-			err = t.measureChoices(ctx, env, o, results)
-		} else {
-			err = t.measureLayouts(ctx, env, o, results)
-		}
-		if err != nil {
+	if !o.Draw {
+		if err := measure(ctx, o, layouts, results, progress); err != nil {
 			return err
 		}
 	}
-	return results.publish(o.docs, out)
+	return results.publish(o.Docs, out)
+}
+
+func measure(ctx context.Context, o Options, layouts []layout, results *results, progress io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "tenant-permissions-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	t, err := prepare(ctx, dir, o, progress)
+	if err != nil {
+		return err
+	}
+	env, err := t.environment(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Lean {
+		return t.measureChoices(ctx, env, o.Repetitions, results)
+	}
+	return t.measureLayouts(ctx, env, o, layouts, results)
 }
 
 // prepare finds the CLI and its plugins and compiles the program.
-func prepare(ctx context.Context, dir string, o options, progress io.Writer) (*tools, error) {
-	checkout, err := filepath.Abs("..")
+func prepare(ctx context.Context, dir string, o Options, progress io.Writer) (*tools, error) {
+	checkout, err := filepath.Abs(o.Checkout)
 	if err != nil {
 		return nil, err
 	}
-	t := &tools{checkout: checkout, dir: dir, program: filepath.Join(dir, "program"), parallel: o.parallel, jobs: o.jobs, progress: progress}
-	if t.Toolchain, err = local.PrepareToolchain(ctx, local.ToolchainOptions{Checkout: checkout, Progress: progress}); err != nil {
+	t := &tools{checkout: checkout, dir: dir, program: filepath.Join(dir, "program"), parallel: o.Parallel, jobs: o.Jobs, progress: progress}
+	if t.Toolchain, err = toolchain.Prepare(ctx, toolchain.Options{Checkout: checkout, Progress: progress}); err != nil {
 		return nil, err
 	}
 	return t, t.compile(ctx, checkout, t.program)
@@ -139,14 +127,14 @@ func (t *tools) compile(ctx context.Context, dir, program string) error {
 
 // measureLayouts measures every layout with every number of tenants, and keeps what it has as soon
 // as it has it.
-func (t *tools) measureLayouts(ctx context.Context, env environment, o options, results *results) error {
-	for _, n := range o.tenants {
-		for rep := range o.reps {
-			if err := t.measureTenants(ctx, n, o.layouts, func(m *measurement) error {
+func (t *tools) measureLayouts(ctx context.Context, env environment, o Options, layouts []layout, results *results) error {
+	for _, n := range o.Tenants {
+		for rep := range o.Repetitions {
+			if err := t.measureTenants(ctx, n, layouts, func(m *measurement) error {
 				m.Environment, m.Date = env, time.Now().UTC().Format(time.DateOnly)
 				fmt.Fprintf(t.progress, "%d tenants, %s: %s\n", m.Tenants, m.Layout, m)
 				results.add(m, rep > 0)
-				return results.save(o.docs)
+				return results.save(o.Docs)
 			}); err != nil {
 				return err
 			}
@@ -170,7 +158,7 @@ func (t *tools) measureTenants(ctx context.Context, n int, layouts []layout, don
 		return err
 	}
 	for _, layout := range layouts {
-		if layout.size() > n {
+		if layout.CellSize > n {
 			continue
 		}
 		if err := s.newDatabase(ctx, "stacks_"+layout.slug()); err != nil {
@@ -194,7 +182,7 @@ const sqlReps = 5
 
 // measureSQL measures plain SQL and returns what it has made as well.
 func (s *site) measureSQL(ctx context.Context, n int) (m *measurement, facts []string, err error) {
-	m = newMeasurement(plainSQL, n)
+	m = newMeasurement(layout{Kind: plainSQL}, n)
 	steps := []struct {
 		name       string
 		statements func() []string
@@ -241,9 +229,9 @@ func (s *site) measureStacks(ctx context.Context, n int, layout layout, sqlFacts
 	if err := s.create(ctx, stacks); err != nil {
 		return nil, err
 	}
-	cells, first := stacks[1:], stacks[min(1, len(stacks)-1)]
+	rest, first := stacks[1:], stacks[min(1, len(stacks)-1)]
 	load := *s
-	if layout.firstLoad() {
+	if layout.FirstLoad {
 		load.env = append(slices.Clone(s.env), "PULUMI_SKIP_CHECKPOINTS=true")
 	}
 	err := s.steps(m,
@@ -252,8 +240,8 @@ func (s *site) measureStacks(ctx context.Context, n int, layout layout, sqlFacts
 			if err != nil {
 				return shared, err
 			}
-			rest, err := load.up(ctx, cells...)
-			return shared.then(rest), err
+			others, err := load.up(ctx, rest...)
+			return shared.then(others), err
 		}},
 		step{"", func() (cost, error) {
 			facts, err := s.facts(ctx)
@@ -275,12 +263,12 @@ func (s *site) measureStacks(ctx context.Context, n int, layout layout, sqlFacts
 			return s.changed(ctx, first)
 		}},
 		step{stepDestroy, func() (cost, error) {
-			rest, err := s.destroy(ctx, cells...)
+			others, err := s.destroy(ctx, rest...)
 			if err != nil {
-				return rest, err
+				return others, err
 			}
 			shared, err := s.destroy(ctx, platform)
-			return rest.then(shared), err
+			return others.then(shared), err
 		}},
 	)
 	return m, err
@@ -313,47 +301,47 @@ func (s *site) changed(ctx context.Context, stack *stack) (cost, error) {
 	return s.up(ctx, stack)
 }
 
-// layout is how many tenants a cell has; 0 is one stack for all, plainSQL no stack. Less than that
-// is so many without a minus, with a first up that has no checkpoints.
-type layout int
+// kind is how tenants are deployed.
+type kind string
 
-const plainSQL layout = -1
+const (
+	plainSQL kind = "plain SQL"
+	oneStack kind = "one stack"
+	cells    kind = "cells"
+)
 
-// firstLoadSuffix follows the size of cells that are loaded without checkpoints.
-const firstLoadSuffix = "-first-load"
-
-func (l layout) firstLoad() bool { return l < plainSQL }
-
-// size is the number of tenants in a cell, 0 where there are none.
-func (l layout) size() int {
-	switch {
-	case l == plainSQL:
-		return 0
-	case l.firstLoad():
-		return -int(l)
-	default:
-		return int(l)
-	}
+// layout is how tenants are spread over stacks.
+type layout struct {
+	Kind kind `json:"kind"`
+	// CellSize is the number of tenants in a cell.
+	CellSize int `json:"cellSize,omitempty"`
+	// FirstLoad is true if the first up wrote no checkpoints (PULUMI_SKIP_CHECKPOINTS).
+	FirstLoad bool `json:"firstLoadWithoutCheckpoints,omitempty"`
 }
+
+// FirstLoadSuffix follows the size of cells whose first up writes no checkpoints.
+const FirstLoadSuffix = "-first-load"
 
 // slug is the layout as a part of names.
 func (l layout) slug() string {
-	if l.firstLoad() {
-		return strconv.Itoa(l.size()) + "f"
+	switch {
+	case l.Kind != cells:
+		return "one"
+	case l.FirstLoad:
+		return strconv.Itoa(l.CellSize) + "f"
+	default:
+		return strconv.Itoa(l.CellSize)
 	}
-	return strconv.Itoa(l.size())
 }
 
 func (l layout) String() string {
 	switch {
-	case l == plainSQL:
-		return "plain SQL"
-	case l == 0:
-		return "one stack"
-	case l.firstLoad():
-		return "cells of " + strconv.Itoa(l.size()) + ", first load without checkpoints"
+	case l.Kind != cells:
+		return string(l.Kind)
+	case l.FirstLoad:
+		return "cells of " + strconv.Itoa(l.CellSize) + ", first load without checkpoints"
 	default:
-		return "cells of " + strconv.Itoa(l.size())
+		return "cells of " + strconv.Itoa(l.CellSize)
 	}
 }
 
@@ -361,7 +349,7 @@ func (l layout) String() string {
 func (l layout) split(platform *stack, n int) []*stack {
 	stacks := []*stack{platform}
 	for i := range n {
-		if size := l.size(); size > 0 && i%size == 0 {
+		if l.Kind == cells && i%l.CellSize == 0 {
 			stacks = append(stacks, &stack{
 				name: fmt.Sprintf("cell-%s-%d", l.slug(), len(stacks)), platform: platform.name, tenants: map[string]int{},
 			})

@@ -1,8 +1,8 @@
-package main
+package bench
 
 import (
 	"bytes"
-	"maps"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,9 +14,10 @@ import (
 // else than the SQL that they are compared with.
 func TestBenchmark(t *testing.T) {
 	docs := t.TempDir()
+	o := options(docs)
 	for range 2 { // the second run joins what the first has left
 		var out, progress bytes.Buffer
-		if err := run(t.Context(), []string{"-n", "2", "-layouts", "one,1,2-first-load", "-docs", docs}, &out, &progress); err != nil {
+		if err := Run(t.Context(), o, &out, &progress); err != nil {
 			t.Fatalf("%v\n%s", err, progress.Bytes())
 		}
 	}
@@ -29,7 +30,7 @@ func TestBenchmark(t *testing.T) {
 	}
 	for _, m := range results.Measurements {
 		steps := []string{stepUp, stepAdd, stepRotate, stepDestroy}
-		if m.Layout != plainSQL {
+		if m.Layout.Kind != plainSQL {
 			steps = append(steps, stepPreview, stepRefresh, stepOne)
 			if m.StateBytes < 10e3 || m.PeakBytes < 50<<20 || m.Logins[stepUp] < 10 {
 				t.Errorf("%s: %d bytes of state, %d bytes of memory, %d logins", m.Layout, m.StateBytes, m.PeakBytes, m.Logins[stepUp])
@@ -53,10 +54,27 @@ func TestBenchmark(t *testing.T) {
 	contains(t, string(picture), "<svg", "cells of 1")
 }
 
-func TestBadArguments(t *testing.T) {
-	for _, args := range []string{"-n 0", "-n 1,x", "-layouts two", "-layouts -1", "-layouts one-first-load", "-reps 0", "-jobs 0", "-parallel 0"} {
-		if err := run(t.Context(), strings.Fields(args), t.Output(), t.Output()); err == nil {
-			t.Errorf("%s: accepted", args)
+func options(docs string) Options {
+	return Options{
+		Checkout: "../..", Tenants: []int{2}, Layouts: []string{"one", "1", "2" + FirstLoadSuffix},
+		Repetitions: 1, Parallel: 8, Jobs: 2, Docs: docs,
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	for name, spoil := range map[string]func(*Options){
+		"no tenants":          func(o *Options) { o.Tenants = []int{2, 0} },
+		"a word for a layout": func(o *Options) { o.Layouts = []string{"two"} },
+		"a negative layout":   func(o *Options) { o.Layouts = []string{"-1"} },
+		"one stack without":   func(o *Options) { o.Layouts = []string{"one" + FirstLoadSuffix} },
+		"no repetitions":      func(o *Options) { o.Repetitions = 0 },
+		"no jobs":             func(o *Options) { o.Jobs = 0 },
+		"not parallel":        func(o *Options) { o.Parallel = 0 },
+	} {
+		o := options(t.TempDir())
+		spoil(&o)
+		if err := Run(t.Context(), o, t.Output(), t.Output()); err == nil {
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }
@@ -91,17 +109,23 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// figures are made-up results: one stack takes n², cells of 25 n, plain SQL n/100 seconds.
+// figures are made up: one stack takes n², cells of 25 take n, plain SQL n/100 seconds.
 func figures() *results {
 	r := &results{}
 	for _, n := range []int{25, 100, 400} {
-		for l, seconds := range map[layout]float64{plainSQL: float64(n) / 100, 0: float64(n * n), 25: float64(n)} {
-			m := newMeasurement(l, n)
+		for _, made := range []struct {
+			layout  layout
+			seconds float64
+		}{
+			{layout{Kind: plainSQL}, float64(n) / 100},
+			{layout{Kind: oneStack}, float64(n * n)},
+			{layout{Kind: cells, CellSize: 25}, float64(n)},
+			{layout{Kind: cells, CellSize: 25, FirstLoad: true}, float64(n) / 2},
+		} {
+			m := newMeasurement(made.layout, n)
 			m.Environment = environment{CPU: "an engine", Cores: 2}
-			for _, step := range []string{stepUp, stepDestroy} {
-				m.note(step, cost{Seconds: seconds})
-			}
-			if l == 25 {
+			m.note(stepUp, cost{Seconds: made.seconds})
+			if made.layout.Kind == cells {
 				m.note(stepAdd, cost{Seconds: 3})
 			}
 			r.add(m, false)
@@ -110,42 +134,43 @@ func figures() *results {
 	return r
 }
 
-// The table puts the ratio first, marks what was not measured, and holds the targets against plain
-// SQL of the same run.
+// The table marks what was not measured. A finding without figures is not written.
 func TestReport(t *testing.T) {
 	r := figures()
+	env := r.environments()[0]
 	var text bytes.Buffer
-	r.writeTable(&text)
-	r.writeTargets(&text)
+	r.writeTable(&text, env)
+	r.writeFindings(&text, env)
 	contains(t, text.String(),
-		"| one stack | 400 | 40,000 × (44 h) |",
-		"| one stack | *≈ 1,000* | *≈ 100,000 × (278 h)* |",
-		"| cells of 25 | *≈ 4,000* | *≈ 100 × (67 min)* |  |  |  | *≈ 3 s* |",
-		// Plain SQL of 400 takes 4 s, twice what the targets assume: they are met in half the time.
-		"first `up` of 400 tenants, cells of 25: 400 s, in at most 62 s where plain SQL of 400 takes 2 s | 31 × | 100 × | **missed** |",
-		"time for each tenant of 400, cells of 25, against that of 100 | 1.1 × | 1 × | met |")
+		"| 400 tenants | 160,000 | 400 |  |  |  | 3 |",
+		"| 1,000 tenants | *≈ 1,000,000* | *≈ 1,000* |  |  |  | *≈ 3* |",
+		"167 min for 100 tenants", "without checkpoints, 400 tenants in cells of 25 take 200 s and not 400 s")
+	if strings.Contains(text.String(), "Adding a tenant") {
+		t.Errorf("a finding without figures:\n%s", text.String())
+	}
+}
 
-	standIns := newMeasurement(0, 25)
-	standIns.Environment = environment{CPU: "an engine", Cores: 2, StandIns: true}
-	standIns.note(stepUp, cost{Seconds: 1})
-	r.add(standIns, false)
-	text.Reset()
-	r.writeTable(&text)
-	contains(t, text.String(), "| one stack | 25 |", "| one stack (stand-ins, B) | 25 | 1 s |")
+// The layouts in the file are words, not codes.
+func TestLayoutInJSON(t *testing.T) {
+	content, err := json.Marshal(layout{Kind: cells, CellSize: 25, FirstLoad: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(content), `"kind":"cells"`, `"cellSize":25`, `"firstLoadWithoutCheckpoints":true`)
 }
 
 // A repetition joins the figures there are, a new run takes their place.
 func TestAdd(t *testing.T) {
 	r := &results{}
 	for i, join := range []bool{false, true, true} {
-		m := newMeasurement(25, 100)
+		m := newMeasurement(layout{Kind: cells, CellSize: 25}, 100)
 		m.note(stepUp, cost{Seconds: float64(i + 1), Peak: int64(10 - i)})
 		r.add(m, join)
 	}
 	if m := r.Measurements[0]; len(r.Measurements) != 1 || len(m.Seconds[stepUp]) != 3 || m.median(stepUp) != 2 || m.PeakBytes != 10 {
 		t.Errorf("joined to %+v", m)
 	}
-	m := newMeasurement(25, 100)
+	m := newMeasurement(layout{Kind: cells, CellSize: 25}, 100)
 	m.note(stepUp, cost{Seconds: 7})
 	r.add(m, false)
 	if len(r.Measurements) != 1 || r.Measurements[0].median(stepUp) != 7 {
@@ -178,32 +203,6 @@ func TestResidentBytes(t *testing.T) {
 	}
 	if got := residentBytes(proc, 10); got != 23*int64(os.Getpagesize()) {
 		t.Errorf("got %d bytes", got)
-	}
-}
-
-// A patch that finds nothing to replace would measure the program as it is.
-func TestPatch(t *testing.T) {
-	for _, v := range variants {
-		if len(v.patch) == 0 {
-			continue
-		}
-		dir := t.TempDir()
-		if err := copyProgram("..", dir, v.patch); err != nil {
-			t.Errorf("%s: %v", v.name, err)
-		}
-		for file := range maps.Keys(v.patch) {
-			before, err := os.ReadFile(filepath.Join("..", file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			after, err := os.ReadFile(filepath.Join(dir, file))
-			if err != nil || bytes.Equal(before, after) {
-				t.Errorf("%s: %s is the same, %v", v.name, file, err)
-			}
-		}
-	}
-	if _, err := apply([]string{"absent", "x"}, "text"); err == nil {
-		t.Error("replaced what is not there")
 	}
 }
 

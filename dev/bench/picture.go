@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -36,7 +36,7 @@ func (r *results) draw(path string) error {
 		sql := map[int]float64{}
 		lines := map[layout][]row{}
 		for _, row := range r.rows(env) {
-			if row.layout == plainSQL {
+			if row.layout.Kind == plainSQL {
 				sql[row.tenants] = row.seconds[stepUp]
 			}
 			lines[row.layout] = append(lines[row.layout], row)

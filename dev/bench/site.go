@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -17,12 +17,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/toolchain"
 )
 
 // tools are what every measurement shares.
 type tools struct {
-	*local.Toolchain
+	*toolchain.Toolchain
 	// checkout is the program's folder, dir a temporary one, program the program compiled.
 	checkout, dir, program string
 	// parallel is the CLI's --parallel, jobs how many stacks run at once.
@@ -33,7 +34,7 @@ type tools struct {
 // site is a server of its own and stacks on it, in one backend.
 type site struct {
 	*tools
-	server   *local.Server
+	server   *postgres.Server
 	database string
 	// project is the folder of Pulumi.yaml and the stacks' config.
 	project, backend string
@@ -78,7 +79,7 @@ func (t *tools) newSite(ctx context.Context) (_ *site, err error) {
 	if err := s.useProgram(t.program); err != nil {
 		return nil, err
 	}
-	s.server, err = local.StartServer(ctx, local.ServerOptions{
+	s.server, err = postgres.Start(ctx, postgres.Options{
 		Version:  os.Getenv("POSTGRES"),
 		Settings: map[string]string{"log_connections": "on"},
 		Progress: t.progress,
@@ -133,7 +134,7 @@ func (s *site) useProgram(program string) error {
 	return writeFiles(s.project, map[string]string{
 		"Pulumi.yaml": string(project),
 		"go.mod":      "module tenant-permissions\n",
-		"main.go": fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
+		"main.go": fmt.Sprintf("package bench\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
 			"func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", program),
 	})
 }

@@ -21,6 +21,17 @@ import (
 // The supported major versions of PostgreSQL.
 const oldest, newest = 14, 18
 
+// Install installs a PostgreSQL server of the major version, "14" to "18" or empty for any, unless
+// the machine has one that Start can use.
+func Install(ctx context.Context, version string, progress io.Writer) error {
+	who, err := serverAccount()
+	if err != nil {
+		return err
+	}
+	_, err = findPostgres(ctx, version, who, progress)
+	return err
+}
+
 // findPostgres returns the folder of initdb, pg_ctl and postgres, of a major version or of any supported
 // one. If the machine has none that the account can run, it installs one.
 func findPostgres(ctx context.Context, version string, who account, progress io.Writer) (string, error) {

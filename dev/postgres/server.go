@@ -363,6 +363,9 @@ func stop(dir string) error {
 			continue
 		}
 		binDir, err := startedFrom(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it starts for the first time
+		}
 		if err != nil {
 			return err
 		}

@@ -22,17 +22,17 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/postgres"
 )
 
 // theServer is the one server of all tests; TestMain starts it.
-var theServer *local.Server
+var theServer *postgres.Server
 
 func TestMain(m *testing.M) { os.Exit(withServer(m.Run)) }
 
 func withServer(tests func() int) int {
 	var err error
-	theServer, err = local.StartServer(context.Background(), local.ServerOptions{
+	theServer, err = postgres.Start(context.Background(), postgres.Options{
 		Settings: map[string]string{"log_statement": "ddl"},
 		Progress: os.Stderr,
 	})
