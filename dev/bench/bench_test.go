@@ -46,7 +46,7 @@ func TestBenchmark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, string(text), "# Benchmarks", "cells of 1", "(benchmarks.svg)")
+	contains(t, string(text), "# Benchmarks", "(benchmarks.svg)")
 	picture, err := os.ReadFile(filepath.Join(docs, "benchmarks.svg"))
 	if err != nil {
 		t.Fatal(err)

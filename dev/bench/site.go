@@ -134,7 +134,7 @@ func (s *site) useProgram(program string) error {
 	return writeFiles(s.project, map[string]string{
 		"Pulumi.yaml": string(project),
 		"go.mod":      "module tenant-permissions\n",
-		"main.go": fmt.Sprintf("package bench\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
+		"main.go": fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
 			"func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", program),
 	})
 }
