@@ -1,4 +1,4 @@
-module tenant-permissions/local/toolchain/actionlint
+module tenant-permissions/dev/toolchain/actionlint
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module tenant-permissions/local/toolchain/golangci-lint
+module tenant-permissions/dev/toolchain/golangci-lint
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module tenant-permissions/local/toolchain/pulumi-language-go
+module tenant-permissions/dev/toolchain/pulumi-language-go
 
 go 1.26
 

@@ -1,4 +1,4 @@
-module tenant-permissions/local/toolchain/pulumi
+module tenant-permissions/dev/toolchain/pulumi
 
 go 1.26
 
