@@ -28,9 +28,9 @@ var ranBy = map[string]string{
 	"go -C tools run ./cmd/tenantctl why":                    "TestAudit",
 	"make audit":                                             "TestQuickStart",
 	"make bench":                                             "TestBenchmark",
-	"make bench-lean":                                        outside + "five minutes; TestBenchmark and TestPatch run its parts",
 	"make down":                                              "TestQuickStart",
 	"make preview-all":                                       "TestUpAll",
+	"make test-e2e":                                          outside + "it is what runs the tests",
 	"make test":                                              outside + "it is what runs the tests",
 	"make tool":                                              "TestWorkflows", // by way of what it builds
 	"make test-breaks":                                       "TestBreaks",

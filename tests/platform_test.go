@@ -26,7 +26,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/toolchain"
 )
 
 // SQLSTATEs that PostgreSQL refuses with.
@@ -44,7 +45,7 @@ const database = "ai_platform"
 // tools are what every test shares: the CLI with its plugins, and the program and tenantctl, compiled
 // once.
 var tools struct {
-	toolchain          *local.Toolchain
+	toolchain          *toolchain.Toolchain
 	command            auto.PulumiCommand
 	program, tenantctl string
 }
@@ -65,7 +66,7 @@ func prepareAndRun(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	tools.toolchain, err = local.PrepareToolchain(ctx, local.ToolchainOptions{Checkout: "..", Progress: os.Stderr})
+	tools.toolchain, err = toolchain.Prepare(ctx, toolchain.Options{Checkout: "..", Progress: os.Stderr})
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +91,7 @@ type object map[string]any
 
 // platform is one stack on a server of its own.
 type platform struct {
-	server *local.Server
+	server *postgres.Server
 	// major is the server's major version.
 	major string
 	stack auto.Stack
@@ -109,7 +110,7 @@ type platform struct {
 func newPlatform(t *testing.T, superuser bool) *platform {
 	t.Helper()
 	ctx := t.Context()
-	server, err := local.StartServer(ctx, local.ServerOptions{
+	server, err := postgres.Start(ctx, postgres.Options{
 		Version:  os.Getenv("POSTGRES"),
 		Settings: map[string]string{"log_statement": "all"},
 		Progress: os.Stderr,

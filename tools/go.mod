@@ -16,7 +16,7 @@ require (
 	k8s.io/apimachinery v0.36.3
 	sigs.k8s.io/yaml v1.6.0
 	tenant-permissions v0.0.0
-	tenant-permissions/local v0.0.0-00010101000000-000000000000
+	tenant-permissions/dev v0.0.0-00010101000000-000000000000
 )
 
 require (
@@ -167,4 +167,4 @@ require (
 
 replace tenant-permissions => ../
 
-replace tenant-permissions/local => ../local
+replace tenant-permissions/dev => ../dev

@@ -15,14 +15,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/postgres"
 	"tenant-permissions/tools/connect"
 )
 
 // newServer starts an empty server and connects to it as its superuser.
-func newServer(t testing.TB) (*local.Server, *pgx.Conn) {
+func newServer(t testing.TB) (*postgres.Server, *pgx.Conn) {
 	t.Helper()
-	server, err := local.StartServer(t.Context(), local.ServerOptions{Version: os.Getenv("POSTGRES"), Progress: t.Output()})
+	server, err := postgres.Start(t.Context(), postgres.Options{Version: os.Getenv("POSTGRES"), Progress: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
