@@ -117,9 +117,9 @@ func TestDescriptionsAreTrue(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: the default %s: %v", key.Path, value, err)
 		}
-		parent, values := key.Path, valuesOf(`{}`, nil)
+		values := valuesOf(`{}`, nil)
 		if i := strings.LastIndexByte(key.Path, '.'); i >= 0 {
-			parent = key.Path[:i]
+			parent := key.Path[:i]
 			empty := "{}"
 			if strings.HasSuffix(parent, ".logins") {
 				empty = `{"active":"a"}`

@@ -12,10 +12,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"tenant-permissions/tools/audit"
 	"tenant-permissions/tools/connect"
@@ -79,15 +78,16 @@ func (s *Stacks) Deploy(ctx context.Context, d Deployment, out io.Writer) error 
 	done, failed := 0, 0
 	results := make(chan bool)
 	go func() {
-		var group errgroup.Group
-		group.SetLimit(d.Jobs)
+		var group sync.WaitGroup
+		slots := make(chan struct{}, d.Jobs)
 		for _, name := range cells {
-			group.Go(func() error {
-				results <- ctx.Err() == nil && run.stack(ctx, name)
-				return nil // what fails stops no other
+			slots <- struct{}{}
+			group.Go(func() {
+				results <- ctx.Err() == nil && run.stack(ctx, name) // what fails stops no other
+				<-slots
 			})
 		}
-		_ = group.Wait() // it has no error
+		group.Wait()
 		close(results)
 	}()
 	d.Line.Text(fmt.Sprintf("Deploying %d cells", len(cells)))

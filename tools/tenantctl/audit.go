@@ -23,7 +23,7 @@ not as designed. It only reads, and takes any login that may connect.` + exits("
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source.Stdin = cmd.InOrStdin()
-			return buffered(cmd, file, reading, func(out io.Writer) error { return audit.Run(cmd.Context(), &source, format, out) })
+			return buffered(cmd, file, func(out io.Writer) error { return audit.Run(cmd.Context(), &source, format, out) })
 		},
 	}
 	source.AddFlags(cmd.Flags())
@@ -45,7 +45,7 @@ schema, or schema.name in a tenant's schema.` + exits(""),
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, question []string) error {
 			source.Stdin = cmd.InOrStdin()
-			return buffered(cmd, "", reading, func(out io.Writer) error { return audit.Why(cmd.Context(), &source, question, out) })
+			return buffered(cmd, "", func(out io.Writer) error { return audit.Why(cmd.Context(), &source, question, out) })
 		},
 	}
 	source.AddFlags(cmd.Flags())
@@ -64,7 +64,7 @@ demand. A role may always change its own settings, and some of these stop every 
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source.Stdin = cmd.InOrStdin()
-			return buffered(cmd, "", reading, func(out io.Writer) error {
+			return buffered(cmd, "", func(out io.Writer) error {
 				return audit.Settings(cmd.Context(), &source, reset, role, out)
 			})
 		},
@@ -95,7 +95,7 @@ func newSessions() *cobra.Command {
 			case end:
 				ending = audit.EndSessions
 			}
-			return buffered(cmd, "", reading, func(out io.Writer) error {
+			return buffered(cmd, "", func(out io.Writer) error {
 				return audit.Sessions(cmd.Context(), &source, role, ending, out)
 			})
 		},

@@ -82,9 +82,9 @@ func showing(cmd *cobra.Command, text string, do func(*progress.Line) error) err
 
 // buffered calls do and then writes what it wrote, even if it failed, to a file, or to standard output
 // if the file is "". So no file is made or truncated by a command that has nothing to write.
-func buffered(cmd *cobra.Command, file, text string, do func(io.Writer) error) error {
+func buffered(cmd *cobra.Command, file string, do func(io.Writer) error) error {
 	var out bytes.Buffer
-	err := showing(cmd, text, func(*progress.Line) error { return do(&out) })
+	err := showing(cmd, reading, func(*progress.Line) error { return do(&out) })
 	if out.Len() == 0 {
 		return err
 	}
