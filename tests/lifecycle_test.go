@@ -341,7 +341,7 @@ func TestReservedWords(t *testing.T) {
 	p.configure(t, tenants, object{})
 	_, err = p.tryUp(t)
 	for _, word := range words {
-		if err == nil || !strings.Contains(err.Error(), `tenants.t_`+word+`.role: got "`+word+`"`) {
+		if err == nil || !strings.Contains(err.Error(), `tenants.t_`+word+`.role: "`+word+`" is not accepted`) {
 			t.Errorf("%s is accepted", word)
 		}
 	}
