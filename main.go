@@ -4,32 +4,24 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"os"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"tenant-permissions/internal/config"
 )
 
-func main() {
-	if len(os.Args) > 1 {
-		if err := command(os.Args[1:], os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	pulumi.Run(deploy)
-}
+func main() { pulumi.Run(deploy) }
 
 // deploy loads the stack's config, creates the roles that all tenants share and every tenant,
 // and exports their names and passwords. Bad config stops it before the first resource.
 func deploy(ctx *pulumi.Context) error {
-	set, err := readSettings()
+	values, err := config.FromEnvironment(os.LookupEnv)
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(set)
+	cfg, err := config.Load(values, os.LookupEnv)
 	if err != nil {
 		return err
 	}
@@ -54,12 +46,12 @@ func deploy(ctx *pulumi.Context) error {
 const outputsVersion = 1
 
 // export sets the stack's outputs.
-func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) {
+func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
 		tenantSchemas[key] = tenant.SchemaName
-		if cfg.Tenants[key].Retire != NotRetired {
+		if cfg.Tenants[key].Retire != config.NotRetired {
 			retiredRoles[key] = tenant.Login.Name
 			continue
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"reflect"
 	"slices"
@@ -8,8 +9,11 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	sdkconfig "github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"tenant-permissions/internal/config"
 )
 
 // devConfig is the committed dev stack's config, as the CLI hands it over.
@@ -26,7 +30,7 @@ func devConfig(t *testing.T) map[string]string {
 	if stack.Config.HasSecureValue() {
 		t.Fatal("Pulumi.dev.yaml holds a secret; its passphrase is public")
 	}
-	values, err := stack.Config.Decrypt(config.NopDecrypter)
+	values, err := stack.Config.Decrypt(sdkconfig.NopDecrypter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +70,7 @@ func TestDevStackGraph(t *testing.T) {
 // the schema public is PostgreSQL's own.
 func TestNamesComeFromResources(t *testing.T) {
 	m := &mocks{}
-	if _, err := run(t, stackConfig(`{"acme":{},"globex":{}}`, `{"analyst":{}}`), m); err != nil {
+	if _, err := run(t, stackConfig(`{"acme":{},"globex":{}}`, `{}`, `{"analyst":{}}`), m); err != nil {
 		t.Fatal(err)
 	}
 	edges := 0
@@ -90,7 +94,7 @@ func TestNamesComeFromResources(t *testing.T) {
 // The contract with other stacks, of outputsVersion 1: these names and shapes. An output more is one
 // line more here; anything else needs another version.
 func TestOutputs(t *testing.T) {
-	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{"analyst":{}}`), &mocks{})
+	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{}`, `{"analyst":{}}`), &mocks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +164,30 @@ func TestOrderOfConfigChangesNothing(t *testing.T) {
 	}
 }
 
+// Nothing is registered if the config has a problem.
+func TestBadConfigRegistersNothing(t *testing.T) {
+	m := &mocks{}
+	exports, err := run(t, stackConfig(`{"acme":{"connectionLimit":"ten"}}`, `{}`), m)
+	want := `tenants.acme.connectionLimit: "ten" is not accepted; give a whole number of sessions, -1 for no limit`
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %s", err, want)
+	}
+	if len(m.resources) != 0 || len(exports) != 0 {
+		t.Errorf("registered %v, exported %v", m.urns(), exports)
+	}
+}
+
+// The names of the variables that internal/config reads are the SDK's.
+func TestVariablesOfTheSDK(t *testing.T) {
+	t.Setenv(pulumi.EnvConfig, `{"tenant-permissions:tenants":"{}","postgresql:password":"hush"}`)
+	t.Setenv(pulumi.EnvConfigSecretKeys, `["postgresql:password"]`)
+	values, err := config.FromEnvironment(os.LookupEnv)
+	want := config.Values{"tenant-permissions:tenants": {Value: "{}"}, "postgresql:password": {Value: "hush", Secret: true}}
+	if err != nil || !reflect.DeepEqual(values, want) {
+		t.Errorf("got %d values, %v", len(values), err)
+	}
+}
+
 // Adding a tenant leaves the URNs and inputs of everything else as they were.
 func TestAddedTenantTouchesNoOther(t *testing.T) {
 	before, after := &mocks{}, &mocks{}
@@ -182,7 +210,7 @@ func TestAddedTenantTouchesNoOther(t *testing.T) {
 // Whatever resource fails, the run fails, and the error names the tenant it belongs to.
 func TestFailureNamesTheTenant(t *testing.T) {
 	m := &mocks{}
-	cfg := stackConfig(`{"acme":{}}`, `{"analyst":{}}`)
+	cfg := stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`)
 	if _, err := run(t, cfg, m); err != nil {
 		t.Fatal(err)
 	}
@@ -221,13 +249,45 @@ func TestDeployedSettingsStay(t *testing.T) {
 		"roles.allTenantsAdmin.superuser": {"all-tenants-admin": {"superuser": resource.NewProperty(true)}},
 		"roles.allTenants.name":           {"all-tenants": {"name": resource.NewProperty("old")}},
 		"roles.allTenantsAdmin.name":      {"all-tenants-admin": {"name": resource.NewProperty("old")}},
-		"roles.analyst.name":              {"analyst-role": {"name": resource.NewProperty("old")}},
+		"readers.analyst.name":            {"analyst-role": {"name": resource.NewProperty("old")}},
 		"tenants.acme.role":               {"acme-role": {"name": resource.NewProperty("old")}},
 		"tenants.acme.schema":             {"acme-schema": {"name": resource.NewProperty("old")}},
 	} {
-		_, err := run(t, stackConfig(`{"acme":{}}`, `{"analyst":{}}`), &mocks{deployed: deployed})
-		if err == nil || !strings.Contains(err.Error(), path+": got ") || !strings.Contains(err.Error(), "cannot be changed") {
+		_, err := run(t, stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`), &mocks{deployed: deployed})
+		if err == nil || !strings.Contains(err.Error(), path+" cannot change after deployment: deployed ") {
 			t.Errorf("%s: got error %v", path, err)
+		}
+	}
+}
+
+// Every setting that is accepted arrives where it belongs, and the limits of the ranges are in.
+func TestSettingsArrive(t *testing.T) {
+	longest, longKey := strings.Repeat("a", config.MaxNameBytes), strings.Repeat("k", config.MaxKeyBytes)
+	m := &mocks{}
+	_, err := run(t, stackConfig(
+		`{"`+longKey+`":{"connectionLimit":0},"max":{"connectionLimit":2147483647,"role":"`+longest+`","schema":"s","suspended":true}}`,
+		`{"app":{"name":"reader","connectionLimit":9,"bypassRowLevelSecurity":true},
+		  "admin":{"name":"owner","loginName":"owner_login","connectionLimit":2,"createDatabase":false,"createRole":false,
+		           "superuser":true,"replication":true,"bypassRowLevelSecurity":true,"inherit":false},
+		  "allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`,
+		`{"bi":{"name":"dashboard","connectionLimit":3}}`), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"app-service-role":   `{"bypassRowLevelSecurity":true,"connectionLimit":9,"login":true,"name":"reader"}`,
+		"admin-service-role": `{"bypassRowLevelSecurity":true,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"owner","replication":true,"superuser":true}`,
+		"admin-login-role":   `{"assumeRole":"owner","bypassRowLevelSecurity":false,"connectionLimit":2,"login":true,"name":"owner_login","roles":["owner"]}`,
+		"all-tenants":        `{"login":false,"name":"everyone"}`,
+		"all-tenants-admin":  `{"bypassRowLevelSecurity":false,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"everyone_admin","replication":false,"superuser":false}`,
+		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"]}`,
+		"max-role":           `{"bypassRowLevelSecurity":false,"connectionLimit":2147483647,"login":false,"name":"` + longest + `","roles":["everyone"],"searchPaths":["s"]}`,
+		longKey + "-role":    `{"bypassRowLevelSecurity":false,"connectionLimit":0,"login":true,"name":"tenant_` + longKey + `","roles":["everyone"],"searchPaths":["tenant_` + longKey + `"]}`,
+	} {
+		inputs := m.named(t, name).Inputs.Copy()
+		delete(inputs, "password")
+		if got, err := json.Marshal(inputs.Mappable()); err != nil || string(got) != want {
+			t.Errorf("%s: got %s, %v\nwant %s", name, got, err, want)
 		}
 	}
 }

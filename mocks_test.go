@@ -178,13 +178,18 @@ func run(t *testing.T, config map[string]string, m *mocks) (pulumi.Map, error) {
 	return exports, err
 }
 
-// stackConfig is a config of the program with the given JSON for tenants and roles.
-func stackConfig(tenants, roles string) map[string]string {
-	return map[string]string{
+// stackConfig is a config of the program with the given JSON for tenants and roles, and for readers if
+// there are any.
+func stackConfig(tenants, roles string, readers ...string) map[string]string {
+	cfg := map[string]string{
 		"postgresql:database":        "platform",
 		"tenant-permissions:tenants": tenants,
 		"tenant-permissions:roles":   roles,
 	}
+	if len(readers) > 0 {
+		cfg["tenant-permissions:readers"] = readers[0]
+	}
+	return cfg
 }
 
 // await resolves an exported value and says whether it is a secret.

@@ -6,17 +6,19 @@ import (
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"tenant-permissions/internal/config"
 )
 
 // platformRoles are the shared roles of a cell, a stack of tenants on the server of another stack:
 // the platform, which made them. Their names come from its outputs, and what does not fit those is
 // found before anything but the reference is registered.
-func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
+func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error) {
 	platform, err := pulumi.NewStackReference(ctx, cfg.Platform, nil)
 	if err != nil {
 		return nil, err
 	}
-	p, names, namesByKey := &problems{}, map[string]string{}, map[string]map[string]any{}
+	p, names, namesByKey := &config.Problems{}, map[string]string{}, map[string]map[string]any{}
 	for _, output := range []string{
 		"app_service_role_name", "admin_service_role_name", "all_tenants_role_name", "all_tenants_admin_role_name", "database_name",
 		"role_names", "login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names", "retired_role_names",
@@ -31,18 +33,18 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		case map[string]any:
 			namesByKey[output] = value
 		default:
-			p.add("platform", show(cfg.Platform), "a deployed stack of this program, with the output "+output)
+			p.Add("platform", "%s has no output %s; give a stack of this program that is deployed", config.Show(cfg.Platform), output)
 		}
 	}
-	if err := p.err(); err != nil {
+	if err := p.Err(); err != nil {
 		return nil, err
 	}
 
 	if database := names["database_name"]; database != cfg.Database {
-		p.add("postgresql:database", show(cfg.Database), show(database)+", where "+cfg.Platform+" has its roles")
+		p.Add("postgresql:database", "%s is not the database of %s; give %s", config.Show(cfg.Database), cfg.Platform, config.Show(database))
 	}
 	delete(names, "database_name") // databases and roles may share a name
-	taken := claims{}
+	taken := config.Claims{}
 	for _, output := range slices.Sorted(maps.Keys(names)) {
 		taken[names[output]] = cfg.Platform + " (" + output + ")"
 	}
@@ -50,13 +52,13 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
 		for _, key := range slices.Sorted(maps.Keys(namesByKey[output])) {
 			name := fmt.Sprint(namesByKey[output][key])
-			taken[name] = cfg.Platform + " (" + join(output, key) + ")"
-			if told, ok := shared[output]; ok {
-				told[key] = pulumi.String(name)
+			taken[name] = cfg.Platform + " (" + config.Join(output, key) + ")"
+			if byKey, ok := shared[output]; ok {
+				byKey[key] = pulumi.String(name)
 			}
 		}
 	}
-	taken.addTenants(p, cfg)
+	taken.AddTenants(p, cfg)
 	return &SharedRoles{
 		App:             pulumi.String(names["app_service_role_name"]).ToStringOutput(),
 		Admin:           pulumi.String(names["admin_service_role_name"]).ToStringOutput(),
@@ -66,5 +68,5 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		Logins:          shared["login_names"],
 		Passwords:       pulumi.StringMap{},
 		Ready:           []pulumi.Resource{platform},
-	}, p.err()
+	}, p.Err()
 }

@@ -41,7 +41,7 @@ func platformOutputs() resource.PropertyMap {
 func TestCell(t *testing.T) {
 	whole, cell := &mocks{}, &mocks{platform: platformOutputs()}
 	roles := `{"app":{"name":"reader"},"admin":{"name":"owner","loginName":"owner_login"},"allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`
-	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"platform","logins":{}}}`
+	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"platform","logins":{"active":"a"}}}`
 	if _, err := run(t, stackConfig(tenants, roles), whole); err != nil {
 		t.Fatal(err)
 	}
@@ -106,19 +106,19 @@ func TestBadCell(t *testing.T) {
 			name:    "names of the platform",
 			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{},"umbrella":{}}`,
 			want: []string{
-				`tenants.c.schema: got "hooli_data", want a name that org/tenant-permissions/prod (tenant_schema_names.hooli) does not have already`,
-				`tenants.d.role: got "reader", want a name that org/tenant-permissions/prod (role_names.app) does not have already`,
-				`tenants.e.role: got "dashboards", want a name that org/tenant-permissions/prod (role_names.bi) does not have already`,
-				`tenants.e2.role: got "dashboards_a", want a name that org/tenant-permissions/prod (login_names.bi) does not have already`,
-				`tenants.f.schema: got "everyone", want a name that org/tenant-permissions/prod (all_tenants_role_name) does not have already`,
-				`tenants.g.role: got "tenant_hooli_a", want a name that org/tenant-permissions/prod (tenant_login_names.hooli) does not have already`,
-				`tenants.hooli.role: got "tenant_hooli", want a name that org/tenant-permissions/prod (tenant_role_names.hooli) does not have already`,
-				`tenants.umbrella.role: got "tenant_umbrella", want a name that org/tenant-permissions/prod (retired_role_names.umbrella) does not have already`,
+				`tenants.c.schema: "hooli_data" is already taken by org/tenant-permissions/prod (tenant_schema_names.hooli); choose another name`,
+				`tenants.d.role: "reader" is already taken by org/tenant-permissions/prod (role_names.app); choose another name`,
+				`tenants.e.role: "dashboards" is already taken by org/tenant-permissions/prod (role_names.bi); choose another name`,
+				`tenants.e2.role: "dashboards_a" is already taken by org/tenant-permissions/prod (login_names.bi); choose another name`,
+				`tenants.f.schema: "everyone" is already taken by org/tenant-permissions/prod (all_tenants_role_name); choose another name`,
+				`tenants.g.role: "tenant_hooli_a" is already taken by org/tenant-permissions/prod (tenant_login_names.hooli); choose another name`,
+				`tenants.hooli.role: "tenant_hooli" is already taken by org/tenant-permissions/prod (tenant_role_names.hooli); choose another name`,
+				`tenants.umbrella.role: "tenant_umbrella" is already taken by org/tenant-permissions/prod (retired_role_names.umbrella); choose another name`,
 			},
 		},
 		{
 			name: "another database", tenants: `{}`, database: "elsewhere",
-			want: []string{`postgresql:database: got "elsewhere", want "platform", where org/tenant-permissions/prod has its roles`},
+			want: []string{`postgresql:database: "elsewhere" is not the database of org/tenant-permissions/prod; give "platform"`},
 		},
 		{
 			name: "no platform", tenants: `{}`,
@@ -128,9 +128,9 @@ func TestBadCell(t *testing.T) {
 				outputs["database_name"] = resource.MakeSecret(resource.NewProperty("hushhush"))
 			},
 			want: []string{
-				`platform: got "org/tenant-permissions/prod", want a deployed stack of this program, with the output all_tenants_role_name`,
-				`platform: got "org/tenant-permissions/prod", want a deployed stack of this program, with the output database_name`,
-				`platform: got "org/tenant-permissions/prod", want a deployed stack of this program, with the output login_names`,
+				`platform: "org/tenant-permissions/prod" has no output all_tenants_role_name; give a stack of this program that is deployed`,
+				`platform: "org/tenant-permissions/prod" has no output database_name; give a stack of this program that is deployed`,
+				`platform: "org/tenant-permissions/prod" has no output login_names; give a stack of this program that is deployed`,
 			},
 		},
 	} {

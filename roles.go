@@ -7,14 +7,16 @@ import (
 
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"tenant-permissions/internal/config"
 )
 
 // SharedRoles are the roles that exist once per stack, as the tenants need them.
 type SharedRoles struct {
 	// Names of the roles in PostgreSQL.
 	App, Admin, AllTenants, AllTenantsAdmin pulumi.StringOutput
-	// Roles are the names of the app, the admin and all further readers, by key in the config;
-	// Logins are the names to log in with.
+	// Roles are the names of the app, the admin and all further readers, by the keys app and admin and
+	// the readers' keys in the config. Logins are the names to log in with, by the same keys.
 	Roles, Logins pulumi.StringMap
 	// Passwords by login name; the values are secret. A cell has none of the platform's.
 	Passwords pulumi.StringMap
@@ -25,16 +27,16 @@ type SharedRoles struct {
 
 // newSharedRoles registers the shared roles, who is member of what, and what they may do in the
 // database before there is any tenant.
-func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
+func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error) {
 	shared := &SharedRoles{Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}}
 	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{})
 	if err != nil {
 		return nil, err
 	}
 	shared.App = app.Name
-	shared.tell("app", app.Name, app)
+	shared.addLogin("app", app.Name, app)
 
-	if shared.Admin, err = newStillRole(ctx, "admin-service-role", "roles.admin", cfg.Admin); err != nil {
+	if shared.Admin, err = newImmutableRole(ctx, "admin-service-role", "roles.admin", cfg.Admin); err != nil {
 		return nil, err
 	}
 
@@ -49,7 +51,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared.tell("admin", shared.Admin, admin)
+	shared.addLogin("admin", shared.Admin, admin)
 
 	// All tenants are members of one role that may connect: one entry in the database's ACL
 	// instead of one per tenant.
@@ -62,23 +64,23 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	}
 	shared.AllTenants = fixed("roles.allTenants.name", cfg.AllTenants, allTenants.Name)
 
-	// The role that holds admin option on every tenant is not admin itself: were the owner of
+	// The role that has the admin option on every tenant is not admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on
 	// PostgreSQL 16+. NOINHERIT spares an admin session the privileges of every tenant.
-	shared.AllTenantsAdmin, err = newStillRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", AdminConfig{Name: cfg.AllTenantsAdmin})
+	shared.AllTenantsAdmin, err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", config.Admin{Name: cfg.AllTenantsAdmin})
 	if err != nil {
 		return nil, err
 	}
 
 	logins := slices.Concat(app.Roles, admin.Roles)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
-		reader, err := newLogin(ctx, key, "roles."+key+".name", cfg.Readers[key], postgresql.RoleArgs{
+		reader, err := newLogin(ctx, key, config.Join("readers", key)+".name", cfg.Readers[key], postgresql.RoleArgs{
 			Roles: pulumi.StringArray{shared.App},
 		})
 		if err != nil {
 			return nil, err
 		}
-		shared.tell(key, reader.Name, reader)
+		shared.addLogin(key, reader.Name, reader)
 		logins = append(logins, reader.Roles...)
 	}
 
@@ -107,8 +109,8 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	return shared, err
 }
 
-// tell notes what the outputs tell of a role and its login, by their key under roles.
-func (shared *SharedRoles) tell(key string, role pulumi.StringInput, login *Login) {
+// addLogin adds the names of a role and its login, and its passwords, under the key that the outputs use.
+func (shared *SharedRoles) addLogin(key string, role pulumi.StringInput, login *Login) {
 	shared.Roles[key] = role
 	shared.Logins[key] = login.Active
 	maps.Copy(shared.Passwords, login.Passwords)
@@ -117,7 +119,7 @@ func (shared *SharedRoles) tell(key string, role pulumi.StringInput, login *Logi
 // newSharedPrivileges closes what PostgreSQL leaves open to PUBLIC, lets the shared roles into
 // the database, and declares what follows for everything that admin will create. One resource
 // depends on the one before it; the last is returned.
-func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
+func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	everyone := pulumi.String("public")
 	connect := []string{"CONNECT"}
 	grants := []grant{
@@ -190,11 +192,11 @@ func newGrants(ctx *pulumi.Context, grants []grant, after []pulumi.Resource) ([]
 	return after, nil
 }
 
-// newStillRole registers a role that receives memberships and returns its name. Any update in
+// newImmutableRole registers a role that receives memberships and returns its name. Any update in
 // place makes the provider revoke every membership that a role has, and grant back without admin
 // option those it knows. So this role has no login and no password, nothing about it is ever
 // updated, and where config and server differ in an attribute, that is an error.
-func newStillRole(ctx *pulumi.Context, name, path string, cfg AdminConfig) (pulumi.StringOutput, error) {
+func newImmutableRole(ctx *pulumi.Context, name, path string, cfg config.Admin) (pulumi.StringOutput, error) {
 	role, err := postgresql.NewRole(ctx, name, &postgresql.RoleArgs{
 		Name:                   pulumi.String(cfg.Name),
 		Login:                  pulumi.Bool(false),
@@ -228,10 +230,10 @@ func keepName() pulumi.ResourceOption { return pulumi.IgnoreChanges([]string{"na
 
 // fixed is what a resource has of a setting that cannot change once it is deployed. Where the
 // config now says otherwise it fails, in preview already, instead of doing silently nothing.
-func fixed[T comparable, O pulumi.Output](path string, config T, deployed O) O {
+func fixed[T comparable, O pulumi.Output](path string, configured T, deployed O) O {
 	return deployed.ApplyT(func(value T) (T, error) {
-		if value != config {
-			return value, fmt.Errorf("%s: got %v, want %v, which the server has and which cannot be changed from here", path, config, value)
+		if value != configured {
+			return value, fmt.Errorf("%s cannot change after deployment: deployed %v, configured %v", path, value, configured)
 		}
 		return value, nil
 	}).(O)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"tenant-permissions/internal/config"
 )
 
 // Tenant is one tenant's login role and schema, and the privileges that tie the two together.
@@ -22,7 +24,7 @@ type Tenant struct {
 }
 
 // newTenants registers every tenant and returns them by key.
-func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[string]*Tenant, error) {
+func newTenants(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles) (map[string]*Tenant, error) {
 	tenants := map[string]*Tenant{}
 	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
 		tenant, err := newTenant(ctx, key, cfg, shared)
@@ -36,7 +38,7 @@ func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[strin
 
 // newTenant registers one tenant. A retired one has its role and schema still, but cannot log in
 // and has no privileges in the schema; its role cannot go before the tables it was granted.
-func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (*Tenant, error) {
+func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (*Tenant, error) {
 	tenant := &Tenant{}
 	if err := ctx.RegisterComponentResource("tenant-permissions:index:Tenant", key, tenant); err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Tenants[key].Retire == NotRetired {
+	if cfg.Tenants[key].Retire == config.NotRetired {
 		if err := tenant.newPrivileges(ctx, key, cfg, shared, schema); err != nil {
 			return nil, err
 		}
@@ -60,7 +62,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles)
 }
 
 // newRole registers the tenant's role, which logs in.
-func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg TenantConfig, shared *SharedRoles) (err error) {
+func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Tenant, shared *SharedRoles) (err error) {
 	parent := pulumi.Parent(tenant)
 	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
 		Roles:       pulumi.StringArray{shared.AllTenants},
@@ -86,8 +88,8 @@ func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg TenantConfig,
 // The provider takes over an existing schema without a word, whoever it belongs to, even another
 // stack. It never does so with a role. So where the tenant's role has not the schema's name, an
 // empty role takes it: of two tenants with one schema the second fails, and nothing is touched.
-func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (*postgresql.Schema, error) {
-	drop, name := cfg.Tenants[key].Retire == RetireDrop, cfg.Tenants[key].Schema
+func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (*postgresql.Schema, error) {
+	drop, name := cfg.Tenants[key].Retire == config.RetireDrop, cfg.Tenants[key].Schema
 	after := tenant.Login.Roles
 	if name != cfg.Tenants[key].Login.Name {
 		claim, err := postgresql.NewRole(ctx, key+"-schema-claim", &postgresql.RoleArgs{
@@ -115,7 +117,7 @@ func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, sha
 // newPrivileges registers what the tenant may do in its schema. It owns nothing: admin owns the
 // schema and what is in it, so the tenant's code, which may be SQL written by a model, can
 // neither drop nor alter nor grant what it works with.
-func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles, schema *postgresql.Schema) error {
+func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles, schema *postgresql.Schema) error {
 	mine := map[string][]string{
 		"table":    {"SELECT", "INSERT", "UPDATE", "DELETE"},
 		"sequence": {"USAGE", "SELECT"}, // for serial columns
@@ -160,7 +162,7 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config,
 // the provider locks it and then its members, the admin and the user it connects as among them, and for
 // the default privileges of the admin that and then this user. From PostgreSQL 16 on, where the user is
 // a member of every role it makes, the two would deadlock.
-func newAdoptions(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
+func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
 	var after []pulumi.Resource
 	keys := slices.Sorted(maps.Keys(tenants))
 	for _, key := range keys {
@@ -168,7 +170,7 @@ func newAdoptions(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants 
 	}
 	for _, key := range keys {
 		tenant := tenants[key]
-		if !cfg.Tenants[key].Adopt || cfg.Tenants[key].Retire != NotRetired {
+		if !cfg.Tenants[key].Adopt || cfg.Tenants[key].Retire != config.NotRetired {
 			continue
 		}
 		after, err = tenant.newGrants(ctx, cfg, []grant{
@@ -184,7 +186,7 @@ func newAdoptions(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants 
 }
 
 // newGrants registers grants in the tenant's schema.
-func (tenant *Tenant) newGrants(ctx *pulumi.Context, cfg Config, grants []grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
+func (tenant *Tenant) newGrants(ctx *pulumi.Context, cfg config.Config, grants []grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	for i := range grants {
 		grants[i].database, grants[i].schema = cfg.Database, tenant.SchemaName
 	}

@@ -11,7 +11,7 @@ var threeTenants = object{"acme": object{}, "globex": object{}, "initech": objec
 // made tables for two tenants.
 func TestAccess(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		p.configure(t, threeTenants, object{"analyst": object{}})
+		p.configure(t, threeTenants, object{}, object{"analyst": object{}})
 		p.up(t)
 		admin := p.login(t, "admin_service_login")
 		makeTables(t, admin, "tenant_acme")

@@ -98,8 +98,8 @@ func TestAdopt(t *testing.T) {
 			}
 		})
 		t.Run("many at once, beside new tenants and rotations", func(t *testing.T) {
-			readers := object{"analyst": object{}, "dashboard": object{"logins": object{}}}
-			p.configure(t, others, readers)
+			readers := object{"analyst": object{}, "dashboard": object{"logins": object{"active": "a"}}}
+			p.configure(t, others, object{}, readers)
 			p.up(t)
 			tenants, resources := maps.Clone(others), []string{}
 			for _, key := range []string{"hooli", "initech", "umbrella"} {
@@ -112,10 +112,9 @@ func TestAdopt(t *testing.T) {
 				tenants[key], tenants["beside_"+key] = object{"schema": key, "adopt": true}, object{}
 			}
 			p.importFile(t, `{"resources": [`+strings.Join(resources, ",")+`]}`)
-			p.configure(t, tenants, object{
-				"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"a": object{"passwordVersion": 2}}},
-				"app": object{"passwordVersion": 2}, "admin": object{"passwordVersion": 2},
-			})
+			p.configure(t, tenants,
+				object{"app": object{"passwordVersion": 2}, "admin": object{"passwordVersion": 2}},
+				object{"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"active": "a", "a": object{"passwordVersion": 2}}}})
 			stop := p.queueForProvider(t)
 			p.up(t)
 			stop()

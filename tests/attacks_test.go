@@ -37,14 +37,14 @@ func TestAttacks(t *testing.T) {
 			"acme": object{}, "globex": object{}, "initech": object{}, "limited": object{"connectionLimit": 3},
 			"victim": object{}, "willing": object{}, "screen": object{}, "dropped": object{},
 		}
-		roles := object{"analyst": object{}}
-		p.configure(t, tenants, roles)
+		roles, readers := object{}, object{"analyst": object{}}
+		p.configure(t, tenants, roles, readers)
 		p.up(t)
 		admin := p.login(t, "admin_service_login")
 		for _, key := range []string{"acme", "initech"} {
 			makeTables(t, admin, "tenant_"+key)
 		}
-		s := &siege{platform: p, tenants: tenants, roles: roles}
+		s := &siege{platform: p, tenants: tenants, roles: roles, readers: readers}
 		// Each of them undoes what it does; the last destroys the stack.
 		t.Run("refused", s.refused)
 		t.Run("settings and passwords", s.settings)
@@ -59,7 +59,7 @@ func TestAttacks(t *testing.T) {
 // siege is a platform under attack, with its config.
 type siege struct {
 	*platform
-	tenants, roles object
+	tenants, roles, readers object
 	// known are the exported passwords since the last run, nil if nobody has asked: that takes the CLI
 	// a second.
 	known map[string]string
@@ -101,7 +101,7 @@ func (s *siege) change(t *testing.T, changed object, opts ...optup.Option) map[s
 		maps.Copy(config, value.(object))
 		tenants[key] = config
 	}
-	s.configure(t, tenants, s.roles)
+	s.configure(t, tenants, s.roles, s.readers)
 	s.known = nil
 	return s.failures(t, func(stream chan<- events.EngineEvent) error {
 		_, err := s.stack.Up(t.Context(), append([]optup.Option{

@@ -24,7 +24,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/postgres"
 )
 
 // Runs that break halfway heal: in the end the server has what one undisturbed run makes of the
@@ -476,7 +476,7 @@ func (p *platform) signalServer(t *testing.T, signal syscall.Signal) {
 // startServer starts the server again as soon as it has stopped, at the same port.
 func (p *platform) startServer(t *testing.T) {
 	t.Helper()
-	server, err := local.StartServer(t.Context(), local.ServerOptions{Dir: filepath.Dir(p.server.LogFile())})
+	server, err := postgres.Start(t.Context(), postgres.Options{Dir: filepath.Dir(p.server.LogFile())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,12 +22,12 @@ func (p *platform) cell(t *testing.T, name string, on *platform) *platform {
 // another's.
 func TestCells(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		p.configure(t, object{"hooli": object{}}, object{"analyst": object{}})
+		p.configure(t, object{"hooli": object{}}, object{}, object{"analyst": object{}})
 		p.up(t)
 		one, two := p.cell(t, "one", p), p.cell(t, "two", p)
 		tenants := object{"acme": object{}, "globex": object{"schema": "globex_data"}}
 		one.configure(t, tenants, nil)
-		two.configure(t, object{"initech": object{"logins": object{}}}, nil)
+		two.configure(t, object{"initech": object{"logins": object{"active": "a"}}}, nil)
 		done := make(chan error)
 		for _, cell := range []*platform{one, two} {
 			go func() {
@@ -45,8 +45,8 @@ func TestCells(t *testing.T) {
 		t.Run("same rights as in one stack", func(t *testing.T) {
 			whole := newPlatform(t, p.user == p.server.User)
 			all := maps.Clone(tenants)
-			maps.Copy(all, object{"hooli": object{}, "initech": object{"logins": object{}}})
-			whole.configure(t, all, object{"analyst": object{}})
+			maps.Copy(all, object{"hooli": object{}, "initech": object{"logins": object{"active": "a"}}})
+			whole.configure(t, all, object{}, object{"analyst": object{}})
 			whole.up(t)
 			sameRights(t, whole.catalog(t), p.catalog(t))
 		})
@@ -79,12 +79,12 @@ func TestCells(t *testing.T) {
 		t.Run("a cell takes nothing of another", func(t *testing.T) {
 			before := p.catalog(t)
 			for want, tenant := range map[string]object{
-				`tenants.new.role: got "tenant_hooli"`:   {"role": "tenant_hooli"},
-				`tenants.new.schema: got "tenant_hooli"`: {"schema": "tenant_hooli"},
-				`tenants.new.role: got "all_tenants"`:    {"role": "all_tenants"},
+				`tenants.new.role: "tenant_hooli" is already taken`:   {"role": "tenant_hooli"},
+				`tenants.new.schema: "tenant_hooli" is already taken`: {"schema": "tenant_hooli"},
+				`tenants.new.role: "all_tenants" is already taken`:    {"role": "all_tenants"},
 			} {
 				// Known from the outputs of the platform: not even a preview gets through.
-				two.configure(t, object{"initech": object{"logins": object{}}, "new": tenant}, nil)
+				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "new": tenant}, nil)
 				if _, err := two.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got error %v, want %s", err, want)
 				}
@@ -95,13 +95,13 @@ func TestCells(t *testing.T) {
 				`role "tenant_globex" already exists`: {"schema": "tenant_globex"},
 			} {
 				// Not known before: the server refuses, and nothing of the other cell is touched.
-				two.configure(t, object{"initech": object{"logins": object{}}, "new": tenant}, nil)
+				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "new": tenant}, nil)
 				if _, err := two.tryUp(t); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got error %v, want %s", err, want)
 				}
 				noneOnlyIn(t, "no longer", before, p.catalog(t))
 				two.settings["protectTenants"] = config.NewTypedValue("false", config.TypeBool)
-				two.configure(t, object{"initech": object{"logins": object{}}}, nil)
+				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}}, nil)
 				two.up(t)
 				sameFacts(t, before, p.catalog(t))
 			}
@@ -111,7 +111,7 @@ func TestCells(t *testing.T) {
 		})
 		t.Run("roles belong to the platform", func(t *testing.T) {
 			one.configure(t, tenants, object{"app": object{}})
-			if _, err := one.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), "roles: got ") {
+			if _, err := one.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs in the config of the platform") {
 				t.Errorf("got error %v", err)
 			}
 			one.configure(t, tenants, nil)
@@ -120,7 +120,7 @@ func TestCells(t *testing.T) {
 			before, password := p.catalog(t), one.passwords(t)["tenant_globex"]
 			p.moveTenant(t, "globex", "one", "two")
 			one.configure(t, object{"acme": object{}}, nil)
-			two.configure(t, object{"initech": object{"logins": object{}}, "globex": tenants["globex"]}, nil)
+			two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "globex": tenants["globex"]}, nil)
 			unchanged(t, one.up(t))
 			unchanged(t, two.up(t))
 			two.clean(t)

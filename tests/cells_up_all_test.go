@@ -34,12 +34,22 @@ func (p *platform) copyCheckout(t *testing.T) copiedCheckout {
 		}
 		c.write(t, filepath.Base(path), string(content))
 	}
-	for _, module := range []string{"audit", "cells", "local"} {
-		if err := os.CopyFS(filepath.Join(c.dir, module), os.DirFS("../"+module)); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(filepath.Join(c.dir, "internal"), os.DirFS("../internal")); err != nil {
+		t.Fatal(err)
 	}
+	linkTool(t, c.dir)
 	return c
+}
+
+// linkTool puts tenantctl where make tool builds it.
+func linkTool(t *testing.T, checkout string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(checkout, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(tools.tenantctl, filepath.Join(checkout, "bin", "tenantctl")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (c copiedCheckout) write(t *testing.T, name, text string) {
@@ -77,26 +87,23 @@ func (c copiedCheckout) run(t *testing.T, name string, args ...string) (string, 
 func (c copiedCheckout) split(t *testing.T, tenants string) {
 	t.Helper()
 	c.write(t, "tenants.yaml", tenants)
-	if _, ok := c.run(t, "go", "-C", "cells", "run", ".", "split", "-tenants", "tenants.yaml", "-platform", "prod", "-size", "1"); !ok {
+	if _, ok := c.run(t, "bin/tenantctl", "cells", "split", "--tenants", "tenants.yaml", "--platform", "prod", "--size", "1"); !ok {
 		t.Fatal("split failed")
 	}
 }
 
-// upAll runs up-all, for a preview or with flags for the CLI, and fails unless its lines are the wanted ones, in any order, where each
+// upAll runs cells deploy, for a preview or with flags for the CLI, and fails unless its lines are the wanted ones, in any order, where each
 // stands for how it begins and # for a number.
 func (c copiedCheckout) upAll(t *testing.T, succeeds bool, want []string, args ...string) {
 	t.Helper()
-	line := []string{"prod"}
-	for _, arg := range args {
-		if arg == "--preview" {
-			line = append([]string{arg}, line...)
-		} else {
-			line = append(line, arg)
-		}
+	line := []string{"cells", "deploy", "--platform", "prod", "--jobs", "2"}
+	if slices.Contains(args, "--preview") {
+		line = append(line, "--preview")
+		args = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--preview" })
 	}
-	out, ok := c.run(t, "cells/up-all", line...)
+	out, ok := c.run(t, "bin/tenantctl", append(append(line, "--"), args...)...)
 	if ok != succeeds {
-		t.Errorf("up-all succeeds: got %v, want %v", ok, succeeds)
+		t.Errorf("cells deploy succeeds: got %v, want %v", ok, succeeds)
 	}
 	out = strings.ReplaceAll(out, c.dir+"/", "")
 	got := strings.Split(strings.TrimSpace(regexp.MustCompile(`\b\d+s\b`).ReplaceAllString(out, "#s")), "\n")
@@ -117,7 +124,7 @@ func TestUpAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.env = append(c.env, "JOBS=2", "PULUMI_BACKEND_URL=file://"+backend) // relative, as a user's may be
+	c.env = append(c.env, "PULUMI_BACKEND_URL=file://"+backend) // relative, as a user's may be
 	const logs = ".local/cells/prod/logs"
 	log := func(t *testing.T, stack string) string {
 		t.Helper()
@@ -141,6 +148,7 @@ func TestUpAll(t *testing.T) {
 		"ok prod #s", "ok prod-001 #s", "ok prod-003 #s",
 		"FAILED prod-002 #s, see " + logs + "/prod-002.log",
 		"2 of 3 cells done, logs in " + logs,
+		"cells that failed: 1; another run repairs them",
 	})
 	if want := `role "tenant_globex" already exists`; !strings.Contains(log(t, "prod-002"), want) {
 		t.Errorf("the log of prod-002 does not say %s", want)
@@ -190,7 +198,7 @@ func TestUpAll(t *testing.T) {
 		globex := p.beside(t, "prod-002", p).login(t, "tenant_globex")
 		globex.may(t, "ALTER ROLE CURRENT_USER SET statement_timeout = '15s'", "ALTER ROLE CURRENT_USER SET work_mem = '8MB'")
 		all := []string{"ok prod #s", "ok prod-001 #s", "ok prod-002 #s", "ok prod-003 #s", "ok prod-004 #s", "4 of 4 cells done, logs in " + logs}
-		c.upAll(t, false, append([]string{"FAILED prod-002 #s, see " + logs + "/prod-002.log"}, "ok prod #s", "ok prod-001 #s", "ok prod-003 #s", "ok prod-004 #s", "3 of 4 cells done, logs in "+logs),
+		c.upAll(t, false, append([]string{"FAILED prod-002 #s, see " + logs + "/prod-002.log", "cells that failed: 1; another run repairs them"}, "ok prod #s", "ok prod-001 #s", "ok prod-003 #s", "ok prod-004 #s", "3 of 4 cells done, logs in "+logs),
 			"--preview", "--refresh")
 		contains(t, log(t, "prod-002"), "tenant_globex  statement_timeout  the config does not give statement_timeout")
 		c.upAll(t, true, all, "--refresh")
@@ -202,15 +210,14 @@ func TestUpAll(t *testing.T) {
 	t.Run("what two cells claim stops everything", func(t *testing.T) {
 		c.split(t, "acme: {}\nglobex: {}\nhooli: {role: tenant_acme}\ninitech: {}\n")
 		c.upAll(t, false, []string{
-			"nothing was changed:",
-			`  Pulumi.prod-004.yaml: tenants.hooli.role: got "tenant_acme", want a name that tenants.acme.role of Pulumi.prod-001.yaml does not have already`,
-			"exit status 1",
+			"the config has problems, and nothing was changed:",
+			`  Pulumi.prod-004.yaml: tenants.hooli.role: the name "tenant_acme" is already taken by tenants.acme.role of Pulumi.prod-001.yaml; choose another`,
 		})
 	})
 	t.Run("without the platform no cell is deployed", func(t *testing.T) {
 		c.split(t, "acme: {connectionLimit: 5}\nglobex: {}\nhooli: {}\ninitech: {}\n")
 		c.write(t, "Pulumi.prod.yaml", platformConfig+"  tenant-permissions:roles:\n    app:\n      connectionLimit: 50\n")
 		c.env = append(c.env, "PGPORT=1")
-		c.upAll(t, false, []string{"FAILED prod #s, see " + logs + "/prod.log"})
+		c.upAll(t, false, []string{"FAILED prod #s, see " + logs + "/prod.log", "the platform failed, so no cell was deployed"})
 	})
 }

@@ -18,44 +18,46 @@ const outside = "outside: "
 // machine it takes. Commands are told by how they begin; the longest beginning counts.
 var ranBy = map[string]string{
 	"find <backend>/.pulumi -name '*.attrs' -size 0 -delete": "TestBreaks",
-	"go -C audit run . ":                            "TestWorkflows",
-	"go -C audit run . -outputs /tmp/prod.json why": "TestAudit",
-	"go -C audit run . sessions":                    "TestLoginInWrongHands",
-	"go -C audit run . settings":                    "TestSettings",
-	"go -C cells run . ":                            "TestUpAll",
-	"go -C cells run . manifests":                   "TestManifestsSample",
-	"go -C cells run . split":                       "TestSplit",
-	"make audit":                                    "TestQuickStart",
-	"make bench":                                    "TestBenchmark",
-	"make bench-lean":                               outside + "five minutes; TestBenchmark and TestPatch run its parts",
-	"make down":                                     "TestQuickStart",
-	"make preview-all":                              "TestUpAll",
-	"make test":                                     outside + "it is what runs the tests",
-	"make test-breaks":                              "TestBreaks",
-	"make up":                                       "TestQuickStart",
-	"make up-all":                                   "TestUpAll",
-	"pg_dump":                                       outside + "the client programs of the server's version",
-	"psql":                                          outside + "the client programs; the tests run the same SQL through a driver",
-	"pulumi cancel":                                 "TestBreaks",
-	"pulumi config --json":                          "TestSetup",
-	"pulumi config --json --show-secrets":           "TestWorkflows",
-	"pulumi config set":                             "TestAccess", // by way of the automation API
-	"pulumi config set --secret postgresql:password": outside + "it asks for the password",
-	"pulumi config set postgresql:sslmode":           outside + "a server with TLS",
-	"pulumi destroy":                                 "TestLifecycle",
-	"pulumi import":                                  "TestAdopt",
-	"pulumi preview":                                 "TestLifecycle",
-	"pulumi preview --json":                          "TestWorkflows",
-	"pulumi preview --refresh --expect-no-changes":   "TestDrift",
-	"pulumi refresh":                                 "TestLifecycle",
-	"pulumi refresh --clear-pending-creates":         "TestBreaks",
-	"pulumi stack init":                              "TestUpAll",
-	"pulumi stack output --json":                     "TestWorkflows",
-	"pulumi stack output passwords --show-secrets":   "TestAccess", // likewise
-	"pulumi state move":                              "TestCells",
-	"pulumi up":                                      "TestLifecycle",
-	"pulumi up --continue-on-error":                  "TestBreaks",
-	"pulumi up --refresh":                            "TestDrift",
+	"go -C tools run ./cmd/tenantctl":                        "TestExitCodes", // which runs the commands
+	"go -C tools run ./cmd/tenantctl audit":                  "TestWorkflows",
+	"go -C tools run ./cmd/tenantctl cells check":            "TestCheck",
+	"go -C tools run ./cmd/tenantctl cells manifests":        "TestManifestsSample",
+	"go -C tools run ./cmd/tenantctl cells split":            "TestSplit",
+	"go -C tools run ./cmd/tenantctl sessions":               "TestLoginInWrongHands",
+	"go -C tools run ./cmd/tenantctl settings":               "TestSettings",
+	"go -C tools run ./cmd/tenantctl why":                    "TestAudit",
+	"make audit":                                             "TestQuickStart",
+	"make bench":                                             "TestBenchmark",
+	"make down":                                              "TestQuickStart",
+	"make preview-all":                                       "TestUpAll",
+	"make test-e2e":                                          outside + "it is what runs the tests",
+	"make test":                                              outside + "it is what runs the tests",
+	"make tool":                                              "TestWorkflows", // by way of what it builds
+	"make test-breaks":                                       "TestBreaks",
+	"make up":                                                "TestQuickStart",
+	"make up-all":                                            "TestUpAll",
+	"pg_dump":                                                outside + "the client programs of the server's version",
+	"psql":                                                   outside + "the client programs; the tests run the same SQL through a driver",
+	"pulumi cancel":                                          "TestBreaks",
+	"pulumi config --json":                                   "TestSetup",
+	"pulumi config --json --show-secrets":                    "TestWorkflows",
+	"pulumi config set":                                      "TestAccess", // by way of the automation API
+	"pulumi config set --secret postgresql:password":         outside + "it asks for the password",
+	"pulumi config set postgresql:sslmode":                   outside + "a server with TLS",
+	"pulumi destroy":                                         "TestLifecycle",
+	"pulumi import":                                          "TestAdopt",
+	"pulumi preview":                                         "TestLifecycle",
+	"pulumi preview --json":                                  "TestWorkflows",
+	"pulumi preview --refresh --expect-no-changes":           "TestDrift",
+	"pulumi refresh":                                         "TestLifecycle",
+	"pulumi refresh --clear-pending-creates":                 "TestBreaks",
+	"pulumi stack init":                                      "TestUpAll",
+	"pulumi stack output --json":                             "TestWorkflows",
+	"pulumi stack output passwords --show-secrets":           "TestAccess", // likewise
+	"pulumi state move":                                      "TestCells",
+	"pulumi up":                                              "TestLifecycle",
+	"pulumi up --continue-on-error":                          "TestBreaks",
+	"pulumi up --refresh":                                    "TestDrift",
 }
 
 var (
@@ -165,7 +167,7 @@ func anchorOf(heading string) string {
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, pattern := range []string{"../*_test.go", "../*/*_test.go", "../*/*/*_test.go"} {
+	for _, pattern := range []string{"../*_test.go", "../*/*_test.go", "../*/*/*_test.go", "../*/*/*/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/pulumi/pulumi/sdk/v3 v3.259.0
 	gopkg.in/yaml.v3 v3.0.1
-	tenant-permissions/local v0.0.0
+	tenant-permissions/dev v0.0.0
 )
 
 require (
@@ -125,4 +125,4 @@ require (
 	lukechampine.com/frand v1.4.2 // indirect
 )
 
-replace tenant-permissions/local => ../local
+replace tenant-permissions/dev => ../dev

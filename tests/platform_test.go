@@ -26,7 +26,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 
-	"tenant-permissions/local"
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/toolchain"
 )
 
 // SQLSTATEs that PostgreSQL refuses with.
@@ -41,11 +42,12 @@ const (
 
 const database = "ai_platform"
 
-// tools are what every test shares: the CLI with its plugins, and the program, compiled once.
+// tools are what every test shares: the CLI with its plugins, and the program and tenantctl, compiled
+// once.
 var tools struct {
-	toolchain *local.Toolchain
-	command   auto.PulumiCommand
-	program   string
+	toolchain          *toolchain.Toolchain
+	command            auto.PulumiCommand
+	program, tenantctl string
 }
 
 func TestMain(m *testing.M) {
@@ -64,7 +66,7 @@ func prepareAndRun(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	tools.toolchain, err = local.PrepareToolchain(ctx, local.ToolchainOptions{Checkout: "..", Progress: os.Stderr})
+	tools.toolchain, err = toolchain.Prepare(ctx, toolchain.Options{Checkout: "..", Progress: os.Stderr})
 	if err != nil {
 		return 0, err
 	}
@@ -73,10 +75,13 @@ func prepareAndRun(m *testing.M) (int, error) {
 		return 0, err
 	}
 	tools.program = filepath.Join(dir, "tenant-permissions")
-	build := exec.CommandContext(ctx, "go", "build", "-o", tools.program, ".")
-	build.Dir, build.Stderr = "..", os.Stderr
-	if err := build.Run(); err != nil {
-		return 0, fmt.Errorf("building the program: %w", err)
+	tools.tenantctl = filepath.Join(dir, "tenantctl")
+	for from, to := range map[string]string{"..": tools.program, "../tools/cmd/tenantctl": tools.tenantctl} {
+		build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", to, ".")
+		build.Dir, build.Stderr = from, os.Stderr
+		if err := build.Run(); err != nil {
+			return 0, fmt.Errorf("building %s: %w", from, err)
+		}
 	}
 	return m.Run(), nil
 }
@@ -86,7 +91,7 @@ type object map[string]any
 
 // platform is one stack on a server of its own.
 type platform struct {
-	server *local.Server
+	server *postgres.Server
 	// major is the server's major version.
 	major string
 	stack auto.Stack
@@ -105,7 +110,7 @@ type platform struct {
 func newPlatform(t *testing.T, superuser bool) *platform {
 	t.Helper()
 	ctx := t.Context()
-	server, err := local.StartServer(ctx, local.ServerOptions{
+	server, err := postgres.Start(ctx, postgres.Options{
 		Version:  os.Getenv("POSTGRES"),
 		Settings: map[string]string{"log_statement": "all"},
 		Progress: os.Stderr,
@@ -203,8 +208,9 @@ func (p *platform) beside(t *testing.T, name string, on *platform) *platform {
 	}
 }
 
-// configure sets the stack's tenants and roles; nil leaves them out.
-func (p *platform) configure(t *testing.T, tenants, roles object) {
+// configure sets the stack's tenants and roles, and its readers if there are any; nil leaves out what
+// it stands for.
+func (p *platform) configure(t *testing.T, tenants, roles object, readers ...object) {
 	t.Helper()
 	ctx, workspace := t.Context(), p.stack.Workspace()
 	settings, err := workspace.StackSettings(ctx, p.stack.Name())
@@ -215,7 +221,11 @@ func (p *platform) configure(t *testing.T, tenants, roles object) {
 	for key, value := range p.settings {
 		settings.Config[config.MustMakeKey("tenant-permissions", key)] = value
 	}
-	for key, value := range map[string]object{"tenants": tenants, "roles": roles} {
+	values := map[string]object{"tenants": tenants, "roles": roles}
+	if len(readers) > 0 {
+		values["readers"] = readers[0]
+	}
+	for key, value := range values {
 		if value == nil {
 			continue
 		}

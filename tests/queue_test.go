@@ -20,26 +20,27 @@ func TestManyChangesAtOnce(t *testing.T) {
 			p.clean(t)
 		}
 		up := func(t *testing.T) { p.up(t) }
-		pair := object{"logins": object{}}
-		rotatedPair := object{"passwordVersion": 2, "logins": object{"a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}}
+		alternating := object{"logins": object{"active": "a"}}
+		rotatedAlternating := object{"passwordVersion": 2, "logins": object{"active": "a", "a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}}
 		rotated := object{"passwordVersion": 2}
 
 		before, after, gone := object{}, object{}, object{}
 		for i, changed := range []object{rotated, {"connectionLimit": 4}, {"suspended": true}, {"retire": "keep"}} {
-			for half, key := range []string{fmt.Sprint("a", i), fmt.Sprint("b", i)} {
+			for j, key := range []string{fmt.Sprint("a", i), fmt.Sprint("b", i)} {
 				before[key], after[key] = object{}, maps.Clone(changed)
-				if half == 1 {
+				if j == 1 {
 					before[key], after[key] = object{"schema": key}, with(changed, "schema", key)
 				}
 			}
-			before[fmt.Sprint("pair", i)], after[fmt.Sprint("pair", i)] = pair, rotatedPair
+			before[fmt.Sprint("two", i)], after[fmt.Sprint("two", i)] = alternating, rotatedAlternating
 			after[fmt.Sprint("new", i)] = object{}
 		}
-		p.configure(t, before, object{"analyst": object{}, "dashboard": pair, "app": pair, "admin": pair})
+		p.configure(t, before, object{"app": alternating, "admin": alternating}, object{"analyst": object{}, "dashboard": alternating})
 		run(up)
 
-		roles := object{"analyst": rotated, "dashboard": rotatedPair, "app": rotatedPair, "admin": rotatedPair}
-		p.configure(t, after, roles)
+		roles := object{"app": rotatedAlternating, "admin": rotatedAlternating}
+		readers := object{"analyst": rotated, "dashboard": rotatedAlternating}
+		p.configure(t, after, roles, readers)
 		run(up)
 
 		super := p.superuser(t, database)
@@ -53,7 +54,7 @@ func TestManyChangesAtOnce(t *testing.T) {
 			}
 		})
 
-		p.configure(t, gone, roles)
+		p.configure(t, gone, roles, readers)
 		run(up)
 		p.configure(t, object{"last": object{}}, object{})
 		run(up)

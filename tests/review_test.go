@@ -40,7 +40,7 @@ func (p *platform) previewJSON(t *testing.T, args ...string) ([]byte, bool) {
 
 // reviewed fails unless the summary of a preview, by the compiled command review, is that of the
 // record of this name.
-func (p *platform) reviewed(t *testing.T, review, name string, succeeds bool, args ...string) {
+func (p *platform) reviewed(t *testing.T, name string, succeeds bool, args ...string) {
 	t.Helper()
 	preview, ok := p.previewJSON(t, args...)
 	if ok != succeeds {
@@ -48,20 +48,20 @@ func (p *platform) reviewed(t *testing.T, review, name string, succeeds bool, ar
 	}
 	p.printed.Write(preview)
 	if *record {
-		if err := os.WriteFile("../review/testdata/"+name+".json", recorded(t, preview), 0o600); err != nil {
+		if err := os.WriteFile("../tools/review/testdata/"+name+".json", recorded(t, preview), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	want, err := os.ReadFile("../review/testdata/" + name + ".txt")
+	want, err := os.ReadFile("../tools/review/testdata/" + name + ".txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), review)
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, "review")
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(preview), &said
 	got, err := cmd.Output()
-	if refused := strings.Contains(string(want), "DO NOT DEPLOY"); refused != (cmd.ProcessState.ExitCode() == 1) || !refused && err != nil {
+	if refused := strings.Contains(string(want), "DO NOT DEPLOY"); refused != (cmd.ProcessState.ExitCode() == 2) || !refused && err != nil {
 		t.Errorf("%s: got error %v %s", name, err, &said)
 	}
 	if string(got) != string(want) {
@@ -121,15 +121,14 @@ func recorded(t *testing.T, preview []byte) []byte {
 		`"diagnostics": ` + lines(p.Diagnostics) + `,` + "\n" + `"changeSummary": ` + encode(p.ChangeSummary) + "}\n")
 }
 
-// The summary of every kind of change, from previews of the real CLI. The tests of review/ read
+// The summary of every kind of change, from previews of the real CLI. The tests of tools/review/ read
 // the same previews as they were once; -record writes those, and their -update the summaries.
 func TestReview(t *testing.T) {
 	t.Parallel()
-	p, review := newPlatform(t, true), filepath.Join(t.TempDir(), "review")
-	command(t, "../review", "go", "build", "-o", review, ".")
+	p := newPlatform(t, true)
 	reviewed := func(name string, succeeds bool, args ...string) {
 		t.Helper()
-		p.reviewed(t, review, name, succeeds, args...)
+		p.reviewed(t, name, succeeds, args...)
 	}
 
 	t.Run("the committed stack", func(t *testing.T) {
@@ -147,31 +146,31 @@ func TestReview(t *testing.T) {
 		if err := os.WriteFile(file, slices.Concat(salt.ReplaceAll(committed, nil), salt.Find(own)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		dev.reviewed(t, review, "first", true)
+		dev.reviewed(t, "first", true)
 	})
 
 	deployed := object{
 		"acme": object{}, "globex": object{}, "hooli": object{"suspended": true},
 		"initech": object{"role": "initech_login", "schema": "initech"}, "stark": object{"retire": "drop"},
-		"umbrella": object{"logins": object{}}, "wayne": object{"retire": "keep"}, "wonka": object{},
+		"umbrella": object{"logins": object{"active": "a"}}, "wayne": object{"retire": "keep"}, "wonka": object{},
 	}
-	roles := object{"analyst": object{}, "dashboard": object{}}
-	p.configure(t, deployed, roles)
+	readers := object{"analyst": object{}, "dashboard": object{}}
+	p.configure(t, deployed, object{}, readers)
 	p.up(t)
 	reviewed("unchanged", true)
 
 	cell := p.beside(t, "cell", p)
 	cell.settings = map[string]config.Value{"platform": config.NewValue("organization/tenant-permissions/test")}
 	cell.configure(t, object{"soylent": object{}}, nil)
-	cell.reviewed(t, review, "cell", true)
+	cell.reviewed(t, "cell", true)
 
 	p.settings = map[string]config.Value{"closedDatabases": config.NewObjectValue(`["postgres"]`)}
 	p.configure(t, object{
 		"acme": object{"passwordVersion": 2}, "globex": object{"suspended": true}, "hooli": object{},
-		"initech": object{"role": "initech_login", "schema": "initech", "connectionLimit": 20}, "oscorp": object{"role": "oscorp", "schema": "its_data", "logins": object{}},
-		"soylent": object{}, "umbrella": object{"logins": object{"b": object{"passwordVersion": 2}}}, "wayne": object{},
-		"wonka": object{"passwordVersion": 1, "logins": object{}},
-	}, object{"app": object{"passwordVersion": 2}, "dashboard": object{"connectionLimit": 3}, "report": object{}})
+		"initech": object{"role": "initech_login", "schema": "initech", "connectionLimit": 20}, "oscorp": object{"role": "oscorp", "schema": "its_data", "logins": object{"active": "a"}},
+		"soylent": object{}, "umbrella": object{"logins": object{"active": "a", "b": object{"passwordVersion": 2}}}, "wayne": object{},
+		"wonka": object{"logins": object{"active": "a", "roleLogin": true}},
+	}, object{"app": object{"passwordVersion": 2}}, object{"dashboard": object{"connectionLimit": 3}, "report": object{}})
 	// Even so no secret is shown.
 	reviewed("changes", true, "--show-secrets")
 
@@ -179,23 +178,23 @@ func TestReview(t *testing.T) {
 	p.configure(t, object{
 		"acme": object{"retire": "keep"}, "globex": object{"retire": "drop"}, "hooli": object{"suspended": true},
 		"initech": object{"role": "initech_login", "schema": "initech", "adopt": true}, "stark": object{},
-		"umbrella": object{"logins": object{"active": "b"}}, "wayne": object{"retire": "drop"}, "wonka": object{"logins": object{}},
-	}, with(roles, "admin", object{"logins": object{}}))
+		"umbrella": object{"logins": object{"active": "b"}}, "wayne": object{"retire": "drop"}, "wonka": object{"logins": object{"active": "a"}},
+	}, object{"admin": object{"logins": object{"active": "a"}}}, readers)
 	reviewed("more-changes", true)
 
-	p.configure(t, with(deployed, "umbrella", object{}), roles)
+	p.configure(t, with(deployed, "umbrella", object{}), object{}, readers)
 	reviewed("one-login", true)
 
-	p.configure(t, with(deployed, "acme", object{"conectionLimit": 1}), roles)
+	p.configure(t, with(deployed, "acme", object{"conectionLimit": 1}), object{}, readers)
 	reviewed("bad-config", false)
 
 	without := maps.Clone(deployed)
 	delete(without, "acme")
 	delete(without, "stark")
-	p.configure(t, without, roles)
+	p.configure(t, without, object{}, readers)
 	reviewed("protected", false)
 
-	p.configure(t, deployed, roles)
+	p.configure(t, deployed, object{}, readers)
 	p.superuser(t, database).may(t,
 		"ALTER ROLE tenant_acme CONNECTION LIMIT 3",
 		"DROP SCHEMA tenant_globex",
@@ -204,21 +203,21 @@ func TestReview(t *testing.T) {
 	reviewed("drift", true, "--refresh")
 
 	p.settings = unprotected()
-	p.configure(t, deployed, roles)
+	p.configure(t, deployed, object{}, readers)
 	reviewed("unprotected", true)
 	p.up(t)
-	p.configure(t, without, roles)
+	p.configure(t, without, object{}, readers)
 	reviewed("unprotected-gone", true)
 
 	p.settings = nil
-	p.configure(t, deployed, roles)
+	p.configure(t, deployed, object{}, readers)
 	p.pulumi(t, "config", "set", "--stack", p.stack.Name(), "postgresql:database", "another")
 	p.pulumi(t, "config", "set", "--stack", p.stack.Name(), "--secret", "postgresql:password", p.password)
 	reviewed("another-database", true, "--show-secrets")
 
 	t.Run("nothing to read", func(t *testing.T) {
-		cmd := exec.CommandContext(t.Context(), review)
-		if out, err := cmd.Output(); err == nil || cmd.ProcessState.ExitCode() != 2 || len(out) > 0 {
+		cmd := exec.CommandContext(t.Context(), tools.tenantctl, "review")
+		if out, err := cmd.Output(); err == nil || cmd.ProcessState.ExitCode() != 1 || len(out) > 0 {
 			t.Errorf("got error %v\n%s", err, out)
 		}
 	})
@@ -300,11 +299,7 @@ func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, true)
 	r := runner{p, t.TempDir(), t.TempDir()}
-	for _, module := range []string{"review", "audit", "local"} {
-		if err := os.CopyFS(filepath.Join(p.dir, module), os.DirFS("../"+module)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	linkTool(t, p.dir)
 	const noServer = "PGPORT=1"
 	fails := func(script string, wants []string, env ...string) {
 		t.Helper()

@@ -28,7 +28,7 @@ func (a *auditor) as(user, password string) *auditor {
 // printed, and the exit code.
 func (a *auditor) command(t *testing.T, name string, args ...string) (out string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), a.program, slices.Concat([]string{name}, a.outputs, args)...)
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, slices.Concat([]string{name}, a.outputs, args)...)
 	cmd.Env = a.env
 	var both bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &both, &both
@@ -53,7 +53,7 @@ func (a *auditor) says(t *testing.T, code int, wants []string, name string, args
 // a superuser, and its fixes are SQL that whoever deploys may run.
 func TestSettings(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		p.configure(t, object{"acme": object{}, "globex": object{"logins": object{}}, "initech": object{}}, object{"analyst": object{}})
+		p.configure(t, object{"acme": object{}, "globex": object{"logins": object{"active": "a"}}, "initech": object{}}, object{}, object{"analyst": object{}})
 		p.up(t)
 		before := p.catalog(t)
 		a := newAuditor(t, p)
@@ -130,11 +130,11 @@ func TestSettings(t *testing.T) {
 			alter(t)
 		})
 		t.Run("a login without the right", func(t *testing.T) {
-			a.says(t, 1, []string{"3 settings stop runs"}, "settings")
-			a.says(t, 2, []string{"3 settings could not be reset", "NOT reset: the config does not give statement_timeout", "42501"}, "settings", "-reset", "blocking")
+			a.says(t, 2, []string{"3 settings stop runs"}, "settings")
+			a.says(t, 1, []string{"3 settings could not be reset", "NOT reset: the config does not give statement_timeout", "42501"}, "settings", "--reset", "blocking")
 		})
 		t.Run("what blocks", func(t *testing.T) {
-			deployer.says(t, 0, []string{"reset: the config does not give statement_timeout"}, "settings", "-reset", "blocking")
+			deployer.says(t, 0, []string{"reset: the config does not give statement_timeout"}, "settings", "--reset", "blocking")
 			steps, err := p.steps(t)
 			if err == nil || steps["acme-role"] != "" {
 				t.Errorf("got error %v, steps %v", err, steps)
@@ -145,24 +145,24 @@ func TestSettings(t *testing.T) {
 			}
 		})
 		t.Run("one role", func(t *testing.T) {
-			deployer.says(t, 0, []string{"tenant_globex_b", "reset: the config gives role another value"}, "settings", "-reset", "all", "-role", "tenant_globex")
-			deployer.says(t, 0, []string{asConfigured}, "settings", "-role", "tenant_globex")
-			deployer.says(t, 2, []string{`"nobody" is no role of these stacks`}, "settings", "-role", "nobody")
+			deployer.says(t, 0, []string{"tenant_globex_b", "reset: the config gives role another value"}, "settings", "--reset", "all", "--role", "tenant_globex")
+			deployer.says(t, 0, []string{asConfigured}, "settings", "--role", "tenant_globex")
+			deployer.says(t, 1, []string{`"nobody" is no role of these stacks`}, "settings", "--role", "nobody")
 		})
 		t.Run("all", func(t *testing.T) {
-			deployer.says(t, 0, nil, "settings", "-reset", "all")
+			deployer.says(t, 0, nil, "settings", "--reset", "all")
 			sameRights(t, before, withoutAuditor(p.catalog(t)))
 			p.clean(t)
 		})
 		t.Run("what only a superuser resets", func(t *testing.T) {
 			p.superuser(t, database).may(t, "ALTER ROLE tenant_acme SET session_preload_libraries = ''", "ALTER ROLE tenant_acme SET work_mem = '8MB'")
 			if p.user != p.server.User {
-				deployer.says(t, 2, []string{"1 setting could not be reset: a superuser can", "session_preload_libraries", "reset: the config does not give work_mem"}, "settings", "-reset", "all")
+				deployer.says(t, 1, []string{"1 setting could not be reset: a superuser can", "session_preload_libraries", "reset: the config does not give work_mem"}, "settings", "--reset", "all")
 			}
-			a.as(p.server.User, p.server.Password).says(t, 0, nil, "settings", "-reset", "all")
+			a.as(p.server.User, p.server.Password).says(t, 0, nil, "settings", "--reset", "all")
 			a.says(t, 0, []string{asConfigured}, "settings")
 		})
-		a.says(t, 2, []string{`-reset: "some" is not accepted; give blocking or all`}, "settings", "-reset", "some")
+		a.says(t, 1, []string{`--reset "some" is not accepted: give blocking or all`}, "settings", "--reset", "some")
 	})
 }
 
@@ -182,7 +182,7 @@ func withoutAuditor(facts []string) []string {
 // The procedure of docs/operating.md ends that, also while the stack's runs fail.
 func TestLoginInWrongHands(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		first := object{"acme": object{}, "globex": object{"logins": object{}}}
+		first := object{"acme": object{}, "globex": object{"logins": object{"active": "a"}}}
 		p.configure(t, first, object{})
 		p.up(t)
 		a := newAuditor(t, p)
@@ -208,18 +208,18 @@ func TestLoginInWrongHands(t *testing.T) {
 					t.Error("a preview with refresh succeeds")
 				}
 			}
-			a.says(t, 0, []string{login, "hidden"}, "sessions", "-role", role)
-			a.says(t, 2, []string{"may not end the sessions of"}, "sessions", "-role", role, "-end")
-			deployer.says(t, 0, []string{"cannot log in until the next", "ended."}, "sessions", "-role", role, "-lock")
+			a.says(t, 0, []string{login, "hidden"}, "sessions", "--role", role)
+			a.says(t, 1, []string{"may not end the sessions of"}, "sessions", "--role", role, "--end")
+			deployer.says(t, 0, []string{"cannot log in until the next", "ended."}, "sessions", "--role", role, "--lock")
 			p.refuseLogin(t, login, stolen[login], loginNotPermitted)
 			held.mayNot(t, adminShutdown, "SELECT 1")
-			a.says(t, 0, []string{"has no session."}, "sessions", "-role", role)
+			a.says(t, 0, []string{"has no session."}, "sessions", "--role", role)
 			stop()
 			<-ended
-			deployer.says(t, 0, []string{"statement_timeout"}, "settings", "-role", role, "-reset", "all")
+			deployer.says(t, 0, []string{"statement_timeout"}, "settings", "--role", role, "--reset", "all")
 		}
 
-		logins := object{"a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}
+		logins := object{"active": "a", "a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}
 		p.configure(t, object{"acme": object{"passwordVersion": 2}, "globex": object{"logins": logins}}, object{"app": object{"passwordVersion": 2}})
 		if err := p.repair(t); err != nil {
 			t.Fatal(err)

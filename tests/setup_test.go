@@ -42,7 +42,7 @@ func (p *platform) trySetup(t *testing.T, values map[string]string) (sql, proble
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), tools.program, "setup-sql")
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, "setup-sql")
 	cmd.Stdin = bytes.NewReader(encoded)
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
@@ -147,10 +147,10 @@ func TestSetup(t *testing.T) {
 			}
 		}
 		for want, values := range map[string]map[string]string{
-			"roles.admin.superuser: got true":          {roles: `{"admin":{"superuser":true}}`},
-			`postgresql:username: got "o'brien"`:       {"postgresql:username": "o'brien"},
-			`roles.amdin: got the unknown key "amdin"`: {roles: `{"amdin":{}}`},
-			`tenants: got [], want an object`:          {"tenant-permissions:tenants": `[]`},
+			"roles.admin.superuser: true is not accepted here": {roles: `{"admin":{"superuser":true}}`},
+			`postgresql:username is not accepted here`:         {"postgresql:username": "o'brien"},
+			`roles.amdin: unknown key; did you mean admin?`:    {roles: `{"amdin":{}}`},
+			`tenants: [] is not accepted; give an object`:      {"tenant-permissions:tenants": `[]`},
 		} {
 			if _, problem := p.trySetup(t, values); !strings.Contains(problem, want) {
 				t.Errorf("got %q, want %s", problem, want)

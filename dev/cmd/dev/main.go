@@ -1,0 +1,133 @@
+// Command dev is the local environment, the tests and the benchmark; the Makefile calls it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tenant-permissions/dev/bench"
+	"tenant-permissions/dev/devstack"
+	"tenant-permissions/dev/suites"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	var checkout string
+	root := &cobra.Command{
+		Use:           "dev",
+		Short:         "The local environment, the tests and the benchmark",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	// The Makefile runs this in the folder dev of the checkout.
+	root.PersistentFlags().StringVar(&checkout, "checkout", "..", "folder of the program")
+	root.AddCommand(stackCommands(&checkout)...)
+	root.AddCommand(testCommand(&checkout), benchCommand(&checkout))
+	return root
+}
+
+// stackCommands are the commands of the dev stack.
+func stackCommands(checkout *string) []*cobra.Command {
+	var login devstack.Login
+	on := func(do func(*devstack.Stack, *cobra.Command, []string) error) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, args []string) error {
+			stack, err := devstack.New(*checkout)
+			if err != nil {
+				return err
+			}
+			return do(stack, cmd, args)
+		}
+	}
+	up := &cobra.Command{
+		Use: "up", Short: "Start PostgreSQL, deploy the dev stack, print how to connect as a tenant", Args: cobra.NoArgs,
+		RunE: on(func(s *devstack.Stack, cmd *cobra.Command, _ []string) error { return s.Up(cmd.Context()) }),
+	}
+	preview := &cobra.Command{
+		Use: "preview", Short: "Show what up would change", Args: cobra.NoArgs,
+		RunE: on(func(s *devstack.Stack, cmd *cobra.Command, _ []string) error { return s.Preview(cmd.Context()) }),
+	}
+	down := &cobra.Command{
+		Use: "down", Short: "Stop PostgreSQL and delete it with the dev stack", Args: cobra.NoArgs,
+		RunE: on(func(s *devstack.Stack, _ *cobra.Command, _ []string) error { return s.Down() }),
+	}
+	audit := &cobra.Command{
+		Use: "audit [-- arguments of the audit]", Short: "Show who can reach what on the dev stack's server",
+		RunE: on(func(s *devstack.Stack, cmd *cobra.Command, args []string) error {
+			return s.Audit(cmd.Context(), args...)
+		}),
+	}
+	psql := &cobra.Command{
+		Use: "psql [-- arguments of psql]", Short: "Connect as a tenant or a login",
+		RunE: on(func(s *devstack.Stack, cmd *cobra.Command, args []string) error {
+			return s.Psql(cmd.Context(), login, args...)
+		}),
+	}
+	password := &cobra.Command{
+		Use: "password", Short: "Print the password of a tenant or a login", Args: cobra.NoArgs,
+		RunE: on(func(s *devstack.Stack, cmd *cobra.Command, _ []string) error {
+			password, err := s.Password(cmd.Context(), login)
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), password)
+			}
+			return err
+		}),
+	}
+	for _, cmd := range []*cobra.Command{psql, password} {
+		cmd.Flags().StringVar(&login.Tenant, "tenant", "", "key of the tenant")
+		cmd.Flags().StringVar(&login.Name, "login", "", "name of the login")
+	}
+	return []*cobra.Command{up, preview, down, audit, psql, password}
+}
+
+func testCommand(checkout *string) *cobra.Command {
+	var postgres string
+	cmd := &cobra.Command{
+		Use:   "test [suite...]",
+		Short: "Install what the tests need and run them, all suites by default",
+		Long:  "Install what the tests need and run them. The suites:\n\n" + suites.Describe(),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return suites.Run(cmd.Context(), suites.Options{
+				Checkout: *checkout, Names: names, Postgres: postgres, Out: cmd.OutOrStdout(),
+			})
+		},
+	}
+	cmd.Flags().StringVar(&postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	return cmd
+}
+
+func benchCommand(checkout *string) *cobra.Command {
+	var o bench.Options
+	cmd := &cobra.Command{
+		Use: "bench", Short: "Measure first runs, previews and changes, and write docs/benchmarks.*", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Checkout = *checkout
+			return bench.Run(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntSliceVar(&o.Tenants, "tenants", []int{25, 100, 400}, "numbers of tenants")
+	flags.StringSliceVar(&o.Layouts, "layouts", []string{"25", "50", "25" + bench.FirstLoadSuffix, "one"},
+		"one for one stack, or sizes of cells, with "+bench.FirstLoadSuffix+" for a first up without checkpoints")
+	flags.IntVar(&o.Repetitions, "repetitions", 1, "how often to measure; the table has the medians")
+	flags.IntVar(&o.Parallel, "parallel", 8, "the CLI's --parallel")
+	flags.IntVar(&o.Jobs, "jobs", runtime.NumCPU(), "how many cells at once")
+	flags.BoolVar(&o.Lean, "lean", false, "measure what each choice costs for one cell of 25 tenants, and no layouts")
+	flags.BoolVar(&o.Draw, "draw", false, "measure nothing, only write the table and the picture again")
+	flags.StringVar(&o.Docs, "docs", "../docs", "folder of benchmarks.json, .md and .svg")
+	return cmd
+}

@@ -1,0 +1,16 @@
+// The offline stand-in for Pulumi's postgresql plugin; see package standin.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"tenant-permissions/dev/standin"
+)
+
+func main() {
+	if err := standin.ServePostgreSQL(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,207 @@
+package suites
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"tenant-permissions/dev/install"
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/toolchain"
+)
+
+// Options say what to run.
+type Options struct {
+	// Checkout is the folder of the program.
+	Checkout string
+	// Names are the suites; empty means all that are not optional.
+	Names []string
+	// Postgres is the server's major version, "14" to "18"; empty means any.
+	Postgres string
+	// Out gets the plan, the output of the tests and the table.
+	Out io.Writer
+}
+
+// result is how a suite ended.
+type result struct {
+	suite suite
+	took  time.Duration
+	// err is nil if all tests passed.
+	err error
+	// closing are the lines that go test ends each package with.
+	closing []string
+}
+
+// errNotRun is the error of the suites after an interruption.
+var errNotRun = errors.New("not run")
+
+// Run installs what the suites need and runs them one after the other. It fails if any suite does,
+// or if something that a suite needs is missing. When ctx ends, Run interrupts the tests, and prints
+// the table of what it has run.
+func Run(ctx context.Context, o Options) error {
+	chosen, err := choose(table(), o.Names)
+	if err != nil {
+		return err
+	}
+	return runSuites(ctx, o, chosen, prepare)
+}
+
+// preparer installs a need and returns a folder to put before PATH, if any.
+type preparer func(ctx context.Context, o Options, n need) (path string, err error)
+
+func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer) error {
+	checkout, err := filepath.Abs(o.Checkout)
+	if err != nil {
+		return err
+	}
+	o.Checkout = checkout
+	writePlan(o.Out, chosen)
+	env := append(os.Environ(), "POSTGRES="+o.Postgres)
+	missing := map[need]error{}
+	for _, n := range []need{needsPostgres, needsPulumi, needsChromium} {
+		if !slices.ContainsFunc(chosen, func(s suite) bool { return slices.Contains(s.needs, n) }) {
+			continue
+		}
+		path, err := prepare(ctx, o, n)
+		if err != nil {
+			fmt.Fprintln(o.Out, err)
+			missing[n] = err
+		}
+		if path != "" {
+			env = append(env, "PATH="+path+string(filepath.ListSeparator)+os.Getenv("PATH"))
+		}
+	}
+	var results []result
+	for _, s := range chosen {
+		if ctx.Err() != nil {
+			results = append(results, result{suite: s, err: errNotRun})
+			continue
+		}
+		r := runSuite(ctx, o, s, env)
+		// Its other tests have run; those that need what is missing must not pass for skipped ones.
+		for _, n := range s.needs {
+			if missing[n] != nil {
+				r.err = errors.Join(r.err, missing[n])
+			}
+		}
+		results = append(results, r)
+	}
+	return writeResults(o.Out, results)
+}
+
+// prepare installs a need in the way that make up does.
+func prepare(ctx context.Context, o Options, n need) (path string, err error) {
+	switch n {
+	case needsPostgres:
+		return "", postgres.Install(ctx, o.Postgres, o.Out)
+	case needsPulumi:
+		_, err := toolchain.Prepare(ctx, toolchain.Options{Checkout: o.Checkout, Progress: o.Out})
+		return "", err
+	case needsChromium:
+		return install.Chromium(ctx, o.Out)
+	}
+	return "", fmt.Errorf("unknown need %d", n)
+}
+
+func writePlan(out io.Writer, chosen []suite) {
+	var total time.Duration
+	for _, s := range chosen {
+		total += s.takes
+	}
+	fmt.Fprintf(out, "Running these suites, about %s on 2 cores; what is missing is installed first, and the Pulumi CLI, if it is, takes 5 minutes once:\n", minutes(total))
+	for _, s := range chosen {
+		fmt.Fprintf(out, "  %-8s %-70s %s\n", s.name, s.what, minutes(s.takes))
+	}
+	fmt.Fprintln(out)
+}
+
+func minutes(d time.Duration) string { return fmt.Sprintf("%.0f min", d.Minutes()) }
+
+// closingLine matches what go test ends each package with.
+var closingLine = regexp.MustCompile(`^(ok  |FAIL|\?   )\t`)
+
+// runSuite runs go test. The tests are a process group of their own: Ctrl-C in a terminal reaches
+// this process, which then interrupts the group.
+func runSuite(ctx context.Context, o Options, s suite, env []string) result {
+	fmt.Fprintf(o.Out, "=== %s: go -C %s test %s\n", s.name, s.module, strings.Join(s.args, " "))
+	closing := &lineFilter{out: o.Out}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test"}, s.args...)...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = filepath.Join(o.Checkout, s.module), env, closing, closing
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 30 * time.Second // for what the tests clean up
+	start := time.Now()
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	fmt.Fprintln(o.Out)
+	return result{suite: s, took: time.Since(start), err: err, closing: closing.kept}
+}
+
+// lineFilter passes everything on and keeps go test's closing lines.
+type lineFilter struct {
+	out  io.Writer
+	line []byte
+	kept []string
+}
+
+func (f *lineFilter) Write(text []byte) (int, error) {
+	f.line = append(f.line, text...)
+	for {
+		line, rest, complete := bytes.Cut(f.line, []byte("\n"))
+		if !complete {
+			break
+		}
+		if closingLine.Match(line) {
+			f.kept = append(f.kept, string(line))
+		}
+		f.line = rest
+	}
+	return f.out.Write(text)
+}
+
+// writeResults writes the closing lines of all suites and the table.
+func writeResults(out io.Writer, results []result) error {
+	for _, r := range results {
+		for _, line := range r.closing {
+			fmt.Fprintln(out, line)
+		}
+	}
+	fmt.Fprintln(out)
+	var failed []string
+	var total time.Duration
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "suite\tresult\ttime\twhat")
+	for _, r := range results {
+		verdict := "ok"
+		if r.err != nil {
+			failed = append(failed, r.suite.name)
+			verdict = "FAILED"
+			if errors.Is(r.err, errNotRun) {
+				verdict = "not run"
+			}
+		}
+		total += r.took
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.suite.name, verdict, r.took.Round(time.Second), r.suite.what)
+	}
+	fmt.Fprintf(w, "all\t\t%s\t\n", total.Round(time.Second))
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("these suites have not passed: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,378 @@
+// Package config reads the config of a stack: types, defaults, strict decoding, and the names that a
+// stack takes on its server. It does not use Pulumi, so that tools can read a config as the program
+// does.
+package config
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Config is the whole config of a stack, valid and with all defaults. A Config that Load returns
+// without an error can be turned into resources.
+type Config struct {
+	// Database is the name of the existing database that contains the tenants' schemas. The provider
+	// connects to it as User.
+	Database, User string
+	// Platform is the full name of the stack that has the shared roles, if this stack is a cell, which
+	// has tenants only. It is empty otherwise.
+	Platform string
+	// ClosedDatabases are other databases of the server that are closed to PUBLIC.
+	ClosedDatabases []string
+	// ProtectTenants makes a run fail that would drop a tenant's schema because its key is gone.
+	ProtectTenants bool
+	// App is the login that reads the data of every tenant.
+	App Login
+	// Admin owns the tenants' schemas.
+	Admin Admin
+	// AllTenants and AllTenantsAdmin are the names of the two group roles of the tenants.
+	AllTenants, AllTenantsAdmin string
+	// Readers are further read-only logins, members of the app role, by their key in the config.
+	Readers map[string]Login
+	// Tenants are the tenants by their key in the config. The key is the tenant's identity: the logical
+	// names of its resources come from it, so another key is another tenant.
+	Tenants map[string]Tenant
+}
+
+// Login is a role that logs in with a generated password, or that has two alternating logins.
+type Login struct {
+	// Name is the name of the role in PostgreSQL.
+	Name string
+	// CanLogin is the role's LOGIN attribute. Without it, role, password and data stay.
+	CanLogin bool
+	// ConnectionLimit is how many sessions the role may have at once. -1 is PostgreSQL's own value for
+	// no limit.
+	ConnectionLimit int
+	// PasswordVersion is a number from 1. Another number makes another password.
+	PasswordVersion int
+	// BypassRowLevelSecurity lets the role read rows that policies hide.
+	BypassRowLevelSecurity bool
+	// Alternating are two further logins, <name>_a and <name>_b, that act as this role: the password
+	// of one can change while the other is in use. It is empty if the role has none.
+	Alternating []Login
+	// Active is the name of the login that the outputs name: this role, or an alternating login.
+	Active string
+}
+
+// AlternatingSuffixes are the letters at the end of the names of alternating logins, and their keys
+// under logins, in the order of Login.Alternating.
+func AlternatingSuffixes() []string { return []string{"a", "b"} }
+
+// withoutLogin is the login, and its alternating logins, without the LOGIN attribute.
+func (l Login) withoutLogin() Login {
+	l.CanLogin = false
+	l.Alternating = slices.Clone(l.Alternating)
+	for i := range l.Alternating {
+		l.Alternating[i].CanLogin = false
+	}
+	return l
+}
+
+// Admin is the administrator: a role without login that owns the schemas, with its attributes, and the
+// login that acts as it.
+type Admin struct {
+	Name                                                        string
+	CreateDatabase, CreateRole, Superuser, Replication, Inherit bool
+	BypassRowLevelSecurity                                      bool
+	Login                                                       Login
+}
+
+// Tenant is one tenant: a role and a schema.
+type Tenant struct {
+	// Login is the tenant's role.
+	Login Login
+	// Schema is the name of the tenant's schema in PostgreSQL.
+	Schema string
+	// Adopt extends the privileges to objects that are in the schema already.
+	Adopt bool
+	// Retire is the step of the tenant's retirement.
+	Retire Retirement
+}
+
+// Retirement is a step of a tenant's removal. Each step is a change of its own in a preview. The last
+// step removes the tenant's key from the config.
+type Retirement string
+
+const (
+	// NotRetired is a tenant with all its privileges.
+	NotRetired Retirement = ""
+	// RetireKeep takes login and privileges away. The schema stays with all data.
+	RetireKeep Retirement = "keep"
+	// RetireDrop does the same, and allows that all data is dropped once the tenant's key is gone.
+	RetireDrop Retirement = "drop"
+)
+
+// Namespace is the prefix of the program's own config keys, before a colon.
+const Namespace = "tenant-permissions"
+
+// Value is the value of one config key, a plain string or JSON text. It has the JSON form that `pulumi
+// config --json` prints.
+type Value struct {
+	Value  string `json:"value"`
+	Secret bool   `json:"secret"`
+}
+
+// Values are the values of a stack's config by full key, such as tenant-permissions:tenants.
+type Values map[string]Value
+
+// FromEnvironment reads the config that the Pulumi CLI passes to the program. env looks up a variable
+// as os.LookupEnv does. The error is about variables that are not JSON, and contains no value.
+//
+// The SDK looks up keys one by one and cannot list them; a misspelt key such as role would then rename
+// every role to its default.
+func FromEnvironment(env func(string) (string, bool)) (Values, error) {
+	var plain map[string]string
+	var secrets []string
+	// The names are pulumi.EnvConfig and pulumi.EnvConfigSecretKeys of the SDK.
+	if err := fromVariable(env, "PULUMI_CONFIG", &plain); err != nil {
+		return nil, err
+	}
+	if err := fromVariable(env, "PULUMI_CONFIG_SECRET_KEYS", &secrets); err != nil {
+		return nil, err
+	}
+	values := Values{}
+	for key, value := range plain {
+		values[key] = Value{Value: value, Secret: slices.Contains(secrets, key)}
+	}
+	return values, nil
+}
+
+func fromVariable(env func(string) (string, bool), name string, into any) error {
+	text, _ := env(name)
+	if err := json.Unmarshal([]byte(cmp.Or(text, "null")), into); err != nil {
+		return fmt.Errorf("%s is not the JSON that the Pulumi CLI writes: run the program with pulumi up or pulumi preview", name)
+	}
+	return nil
+}
+
+// Load makes a Config of the values. env looks up PGDATABASE and PGUSER, which the provider reads too,
+// as os.LookupEnv does. The error lists every problem, one a line, with the path in the config, the
+// value, and what is accepted. It never contains a secret value.
+func Load(values Values, env func(string) (string, bool)) (Config, error) {
+	p := &Problems{}
+	top := ownKeys(values, p)
+	if err := p.Err(); err != nil {
+		return Config{}, err // values are not read if one of them is secret: a message could show it
+	}
+	cfg := Config{
+		Database:       database(values, env, p),
+		User:           connectingUser(values, env),
+		Platform:       top.platform(),
+		ProtectTenants: top.bool("protectTenants", true),
+		Readers:        map[string]Login{},
+		Tenants:        map[string]Tenant{},
+	}
+	cfg.ClosedDatabases = top.closedDatabases(cfg.Database)
+	top.roles(&cfg)
+
+	readers := top.object("readers")
+	for _, key := range readers.keys(acceptedName, ValidName) {
+		if key == "app" || key == "admin" {
+			p.Add(Join("readers", key), "the outputs use the key %s for the shared role; choose another key", key)
+		}
+		reader := readers.object(key)
+		cfg.Readers[key] = reader.login("name", key)
+		reader.done()
+	}
+
+	if _, set := top.fields["tenants"]; !set {
+		// Without this, a forgotten key would drop every tenant.
+		p.Add("tenants", "missing; give an object of tenants by key, {} for none")
+	}
+	tenants := top.object("tenants")
+	for _, key := range tenants.keys(acceptedKey, ValidKey) {
+		tenant := tenants.object(key)
+		cfg.Tenants[key] = tenant.tenant(key)
+		tenant.done()
+	}
+	top.done()
+
+	if path, taken := claimNames(cfg, p)[cfg.User]; taken {
+		// PostgreSQL refuses the admin option on a role to the user that grants it, and the provider
+		// would change the role that it is logged in as.
+		p.Add(path, "this is the user that the provider connects as; choose another name")
+	}
+	return cfg, p.Err()
+}
+
+// ownKeys are the program's own keys as one object.
+func ownKeys(values Values, p *Problems) *object {
+	top := &object{fields: map[string]json.RawMessage{}, problems: p}
+	for full, value := range values {
+		key, own := strings.CutPrefix(full, Namespace+":")
+		if !own {
+			continue
+		}
+		if value.Secret {
+			p.Add(key, "the value is secret; set it without --secret, because the outputs show its names in plain text")
+		}
+		top.fields[key] = json.RawMessage(value.Value)
+	}
+	return top
+}
+
+// database reads the provider's own key. There is no second one: PostgreSQL drops a role only where
+// the provider is connected, so the two must never differ.
+func database(values Values, env func(string) (string, bool), p *Problems) string {
+	path := "postgresql:database"
+	value, set := values[path]
+	if !set {
+		path = "PGDATABASE"
+		value.Value, set = env(path)
+	}
+	switch {
+	case !set:
+		p.Add("postgresql:database", "missing; give the name of the existing database that contains the tenants' schemas")
+	case !ValidDatabase(value.Value) && value.Secret:
+		p.Add(path, "the secret value is not accepted; give %s", acceptedDatabase)
+	case !ValidDatabase(value.Value):
+		p.Add(path, "%s is not accepted; give %s", Show(value.Value), acceptedDatabase)
+	}
+	return value.Value
+}
+
+// connectingUser is the user that the provider connects as, found as the provider finds it.
+func connectingUser(values Values, env func(string) (string, bool)) string {
+	if user, set := values["postgresql:username"]; set {
+		return user.Value
+	}
+	user, _ := env("PGUSER")
+	return cmp.Or(user, "postgres")
+}
+
+// platform takes the name of the stack that this one is a cell of, empty if it is not a cell. The
+// value is a plain word and not JSON. What belongs to the platform is refused.
+func (o *object) platform() string {
+	raw, _ := o.take("platform")
+	platform := string(raw)
+	if platform == "" {
+		return ""
+	}
+	if !ValidPlatform(platform) {
+		o.problems.Add("platform", "%s is not accepted; give %s", Show(platform), acceptedPlatform)
+	}
+	for _, shared := range []struct{ key, def string }{{"closedDatabases", "[]"}, {"readers", "{}"}, {"roles", "{}"}} {
+		// Pulumi.yaml sets the defaults in every stack.
+		if raw, set := o.fields[shared.key]; set && string(raw) != shared.def {
+			o.problems.Add(shared.key, "%s belongs in the config of the platform; remove it from this cell", Show(raw))
+			delete(o.fields, shared.key)
+		}
+	}
+	return platform
+}
+
+// closedDatabases takes the databases that are closed to PUBLIC besides the stack's own.
+func (o *object) closedDatabases(own string) []string {
+	accepted := "a list of databases other than postgresql:database, each once: " + acceptedDatabase
+	return field(o, "closedDatabases", nil, accepted, func(names []string) bool {
+		seen := map[string]bool{own: true}
+		for _, name := range names {
+			if seen[name] || !ValidDatabase(name) {
+				return false
+			}
+			seen[name] = true
+		}
+		return true
+	})
+}
+
+// roles takes the shared roles.
+func (o *object) roles(cfg *Config) {
+	roles := o.object("roles")
+	app := roles.object("app")
+	cfg.App = app.login("name", "app_service_role")
+	cfg.App.BypassRowLevelSecurity = app.bool("bypassRowLevelSecurity", false)
+	app.done()
+
+	// SUPERUSER, REPLICATION and BYPASSRLS must be asked for: a superuser ends the isolation of
+	// tenants, and no managed service allows one.
+	admin := roles.object("admin")
+	cfg.Admin = Admin{
+		Name:                   admin.name("name", "admin_service_role"),
+		CreateDatabase:         admin.bool("createDatabase", true),
+		CreateRole:             admin.bool("createRole", true),
+		Superuser:              admin.bool("superuser", false),
+		Replication:            admin.bool("replication", false),
+		Inherit:                admin.bool("inherit", true),
+		BypassRowLevelSecurity: admin.bool("bypassRowLevelSecurity", false),
+		Login:                  admin.login("loginName", "admin_service_login"),
+	}
+	admin.done()
+
+	cfg.AllTenants = roles.groupRole("allTenants", "all_tenants")
+	cfg.AllTenantsAdmin = roles.groupRole("allTenantsAdmin", "all_tenants_admin")
+	roles.done()
+}
+
+// name takes the name of a role or schema.
+func (o *object) name(key, def string) string {
+	return field(o, key, def, acceptedName, ValidName)
+}
+
+// groupRole takes the name of a group role, the only thing about it that can be configured.
+func (o *object) groupRole(key, def string) string {
+	group := o.object(key)
+	defer group.done()
+	return group.name("name", def)
+}
+
+// login takes the fields that every login has.
+func (o *object) login(nameKey, def string) Login {
+	login := Login{
+		Name:            o.name(nameKey, def),
+		CanLogin:        true,
+		ConnectionLimit: o.int("connectionLimit", -1, -1, "a whole number of sessions, -1 for no limit"),
+		PasswordVersion: o.passwordVersion(),
+	}
+	login.Active = login.Name
+	_, alternating := o.fields["logins"]
+	logins := o.object("logins")
+	if !alternating || logins.invalid {
+		return login
+	}
+	if _, set := logins.fields["active"]; !set {
+		o.problems.Add(Join(logins.path, "active"), "missing; give a or b, the login that the outputs name")
+	}
+	active := field(logins, "active", "a", "a or b, the login that the outputs name",
+		func(suffix string) bool { return slices.Contains(AlternatingSuffixes(), suffix) })
+	login.CanLogin = logins.bool("roleLogin", false)
+	login.Active += "_" + active
+	if len(login.Active) > MaxNameBytes {
+		o.problems.Add(Join(o.path, nameKey), "%s is too long; give at most 61 bytes, because its alternating logins add _a and _b", Show(login.Name))
+	}
+	for _, suffix := range AlternatingSuffixes() {
+		own := logins.object(suffix)
+		name := login.Name + "_" + suffix
+		login.Alternating = append(login.Alternating, Login{
+			Name:            name,
+			CanLogin:        true,
+			ConnectionLimit: login.ConnectionLimit,
+			PasswordVersion: own.passwordVersion(),
+			Active:          name,
+		})
+		own.done()
+	}
+	logins.done()
+	return login
+}
+
+func (o *object) passwordVersion() int {
+	return o.int("passwordVersion", 1, 1, "a whole number from 1")
+}
+
+// tenant takes the fields of a tenant.
+func (o *object) tenant(key string) Tenant {
+	tenant := Tenant{
+		Login:  o.login("role", defaultPrefix+key),
+		Schema: o.name("schema", defaultPrefix+key),
+		Adopt:  o.bool("adopt", false),
+		Retire: field(o, "retire", NotRetired, "keep or drop", func(r Retirement) bool { return r == RetireKeep || r == RetireDrop }),
+	}
+	if o.bool("suspended", false) || tenant.Retire != NotRetired {
+		tenant.Login = tenant.Login.withoutLogin()
+	}
+	return tenant
+}

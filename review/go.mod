@@ -1,3 +1,0 @@
-module tenant-permissions/review
-
-go 1.26.0

@@ -1,0 +1,269 @@
+package audit
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// strength is how a role comes by what another holds, from at once to with an effort.
+type strength int
+
+const (
+	inherits strength = iota // it has it without doing anything
+	sets                     // by SET ROLE
+	admins                   // by its admin option it can give itself the rest
+)
+
+// reach is the way from a role to one that it is, in the end, a member of.
+type reach struct {
+	strength strength
+	// path is the memberships on the way, the role's own first.
+	path []membership
+}
+
+// membersOf are all roles that reach a role, themselves and the role included, each by its
+// strongest and then shortest way.
+func (c *catalog) membersOf(of oid) map[oid]reach {
+	if found, ok := c.reached[of]; ok {
+		return found
+	}
+	found := map[oid]reach{of: {}}
+	for level := inherits; level <= admins; level++ {
+		queue := slices.Sorted(maps.Keys(found))
+		for len(queue) > 0 {
+			at := queue[0]
+			queue = queue[1:]
+			for _, m := range c.edges[at] {
+				if _, known := found[m.member]; known || !leads(m, level, found[at].strength) {
+					continue
+				}
+				found[m.member] = reach{level, append([]membership{m}, found[at].path...)}
+				queue = append(queue, m.member)
+			}
+		}
+	}
+	c.reached[of] = found
+	return found
+}
+
+// leads reports whether a membership takes its member, at this level, to what the role that it is of
+// reaches with the given strength. SET ROLE goes along memberships that allow it, and only then what
+// that role inherits counts; with an admin option one can grant oneself whatever is missing.
+func leads(m membership, level, onward strength) bool {
+	switch level {
+	case inherits:
+		return m.inherit
+	case sets:
+		return m.set
+	case admins:
+		return m.admin || onward == admins && (m.inherit || m.set)
+	}
+	return false
+}
+
+// describe is the way in words, from the role to what it reaches.
+func (c *catalog) describe(path []membership) string {
+	var steps []string
+	for _, m := range path {
+		name := c.name(m.role)
+		switch {
+		case strings.HasPrefix(name, "pg_"):
+			steps = append(steps, "predefined role "+name)
+		case m.inherit:
+			steps = append(steps, "member of "+name)
+		case m.set:
+			steps = append(steps, "SET ROLE "+name)
+		default:
+			steps = append(steps, "admin option on "+name)
+		}
+	}
+	return strings.Join(steps, ", ")
+}
+
+// name of a role; 0 is PUBLIC.
+func (c *catalog) name(id oid) string {
+	if id == 0 {
+		return "PUBLIC"
+	}
+	if r := c.roles[id]; r != nil {
+		return r.name
+	}
+	return "a role that is gone"
+}
+
+// Rights, in the order in which they are told.
+const (
+	rightRead    = "read"
+	rightWrite   = "write"
+	rightCreate  = "create"
+	rightOwn     = "own"
+	rightUse     = "use"
+	rightConnect = "connect"
+)
+
+var rightsOrder = []string{rightRead, rightWrite, rightCreate, rightOwn, rightUse, rightConnect}
+
+// right is what a privilege on a kind of object is good for.
+func right(kind, privilege string) string {
+	switch privilege {
+	case "SELECT":
+		return rightRead
+	case "INSERT", "UPDATE", "DELETE", "TRUNCATE", "MAINTAIN":
+		return rightWrite
+	case "CREATE", "TEMPORARY":
+		return rightCreate
+	case "CONNECT":
+		return rightConnect
+	default: // USAGE, EXECUTE; REFERENCES and TRIGGER, which let one break the writes of others
+		if kind != "schema" && kind != "sequence" && kind != "function" {
+			return rightWrite
+		}
+		return rightUse
+	}
+}
+
+// hold is one reason for a right on an object: what a role, or PUBLIC, holds by itself.
+type hold struct {
+	holder oid
+	right  string
+	// reason is "direct", "owner", "PUBLIC" or a predefined role.
+	reason string
+	// privilege is what was granted, "" for an owner.
+	privilege privilege
+}
+
+// holds are all reasons for rights on an object, without those by way of its schema.
+func (c *catalog) holds(o *object) (holds []hold) {
+	holds = append(holds, hold{holder: o.owner, right: rightOwn, reason: "owner"})
+	for _, p := range slices.Concat(c.acls[o.acl], o.columns) {
+		reason := "direct"
+		switch p.grantee {
+		case 0:
+			reason = "PUBLIC"
+		case o.owner:
+			reason = "owner"
+		}
+		holds = append(holds, hold{p.grantee, right(o.kind, p.name), reason, p})
+	}
+	for _, all := range predefined {
+		for _, p := range all.privileges {
+			if role := c.byName[all.role]; role != nil && applies(o.kind, p) {
+				holds = append(holds, hold{role.oid, right(o.kind, p), all.role, privilege{name: p, grantee: role.oid}})
+			}
+		}
+	}
+	return holds
+}
+
+// predefined are PostgreSQL's own roles whose members have privileges on everything, or that reach
+// everything by the server's files and have none that the catalog knows of.
+var predefined = []struct {
+	role       string
+	privileges []string
+}{
+	{"pg_read_all_data", []string{"SELECT", "USAGE"}},
+	{"pg_write_all_data", []string{"INSERT", "UPDATE", "DELETE", "USAGE"}},
+	{"pg_maintain", []string{"MAINTAIN"}}, // from PostgreSQL 17 on
+	{"pg_read_server_files", nil},
+	{"pg_write_server_files", nil},
+	{"pg_execute_server_program", nil},
+}
+
+// applies reports whether a predefined role's privilege is one on this kind of object: reading and
+// writing tables and sequences, and using schemas.
+func applies(kind, privilege string) bool {
+	switch kind {
+	case "database", "function":
+		return false
+	case "schema":
+		return privilege == "USAGE"
+	case "sequence":
+		return privilege == "SELECT" || privilege == "UPDATE"
+	default:
+		return privilege != "USAGE"
+	}
+}
+
+// granted is one role's right on an object, by its strongest way.
+type granted struct {
+	reach
+	hold
+}
+
+// access is what every role but superusers, and PUBLIC, can do with an object: by role and right.
+// What lies in a schema is out of reach without that schema, but for its owner.
+func (c *catalog) access(o *object) map[oid]map[string]granted {
+	all := map[oid]map[string]granted{}
+	for _, h := range c.holds(o) {
+		who := map[oid]reach{0: {}}
+		if h.holder != 0 {
+			who = c.membersOf(h.holder)
+		}
+		for id, way := range who {
+			if r := c.roles[id]; r != nil && r.super {
+				continue
+			}
+			if all[id] == nil {
+				all[id] = map[string]granted{}
+			}
+			if old, ok := all[id][h.right]; !ok || cmp.Or(cmp.Compare(way.strength, old.strength), cmp.Compare(len(way.path), len(old.path))) < 0 {
+				all[id][h.right] = granted{way, h}
+			}
+		}
+	}
+	if o.schema == "" || o.kind == "schema" {
+		return all
+	}
+	into := c.schemaAccess(c.schemas[o.schema])
+	enters := func(id oid) bool {
+		_, uses := into[id][rightUse]
+		_, owns := into[id][rightOwn]
+		return uses || owns
+	}
+	for id := range into {
+		// Whoever gets into the schema has what PUBLIC has on the object.
+		for right, g := range all[0] {
+			if _, has := all[id][right]; !has && enters(id) {
+				if all[id] == nil {
+					all[id] = map[string]granted{}
+				}
+				all[id][right] = g
+			}
+		}
+	}
+	for id, rights := range all {
+		if enters(0) || enters(id) {
+			continue
+		}
+		maps.DeleteFunc(rights, func(right string, _ granted) bool { return right != rightOwn })
+		if len(rights) == 0 {
+			delete(all, id)
+		}
+	}
+	return all
+}
+
+// schemaAccess is the access to a schema, worked out once.
+func (c *catalog) schemaAccess(schema *object) map[oid]map[string]granted {
+	found, ok := c.schemaReach[schema]
+	if !ok {
+		found = c.access(schema)
+		c.schemaReach[schema] = found
+	}
+	return found
+}
+
+// index prepares the catalog for questions about access.
+func (c *catalog) index() {
+	c.reached, c.schemaReach, c.schemas, c.edges = map[oid]map[oid]reach{}, map[*object]map[oid]map[string]granted{}, map[string]*object{}, map[oid][]membership{}
+	for _, m := range c.members {
+		c.edges[m.role] = append(c.edges[m.role], m)
+	}
+	for _, o := range c.objects {
+		if o.kind == "schema" {
+			c.schemas[o.schema] = o
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// report puts all together. Only what is the stacks' is in it: the database, the tenants' schemas
+// and what they hold.
+func (s *system) report(taken time.Time) Report {
+	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
+	lists, principals := map[string]int{}, map[string]Principal{}
+	for _, o := range s.objects {
+		tenant := s.tenantBySchema[o.schema]
+		if tenant == nil && o.kind != "database" {
+			continue
+		}
+		object := Object{Kind: o.kind, Schema: o.schema, Name: o.name, Owner: s.name(o.owner)}
+		if tenant != nil {
+			object.Tenant = tenant.Key
+		}
+		// The same owner, list and place make the same access.
+		key := fmt.Sprint(kindGroup(o.kind), "\x00", o.schema, "\x00", o.owner, "\x00", o.acl, "\x00", o.columns)
+		index, known := lists[key]
+		if !known {
+			index = len(r.AccessLists)
+			lists[key] = index
+			r.AccessLists = append(r.AccessLists, s.accessList(o, tenant))
+			for _, access := range r.AccessLists[index] {
+				principals[access.Who] = s.principal(access.Who)
+			}
+		}
+		object.Access = index
+		r.Objects = append(r.Objects, object)
+	}
+	for id := range s.kinds {
+		if s.managed(id) || s.kinds[id] == KindSuperuser || s.kinds[id] == KindDeployer {
+			principals[s.name(id)] = s.principal(s.name(id))
+		}
+	}
+	for _, name := range sortedKeys(principals) {
+		r.Principals = append(r.Principals, principals[name])
+	}
+	r.Violations, r.Notes = s.findings()
+	return r
+}
+
+// kindGroup is the same for kinds of objects on which privileges are good for the same.
+func kindGroup(kind string) string {
+	switch kind {
+	case "view", "materialized view", "foreign table":
+		return "table"
+	default:
+		return kind
+	}
+}
+
+func (s *system) principal(name string) Principal {
+	if name == "PUBLIC" {
+		return Principal{Name: name, Kind: KindPublic}
+	}
+	id := s.byName[name].oid
+	return Principal{Name: name, Kind: s.kinds[id], Tenant: s.tenantOf[id]}
+}
+
+// accessList is what everybody can do with an object, the tenant's own first.
+func (s *system) accessList(o *object, tenant *Tenant) []Access {
+	all := s.access(o)
+	list := []Access{}
+	for _, id := range slices.SortedFunc(maps.Keys(all), func(a, b oid) int { return cmp.Compare(s.name(a), s.name(b)) }) {
+		if s.kinds[id] == KindPredefined {
+			continue // nobody logs in as one
+		}
+		rights := all[id]
+		access := Access{Who: s.name(id), Rights: []string{}}
+		var paths []string
+		for _, right := range rightsOrder {
+			g, ok := rights[right]
+			if !ok {
+				continue
+			}
+			access.Rights = append(access.Rights, right)
+			if path := s.path(g); !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+		access.Path = strings.Join(paths, "; ")
+		access.Expected = s.expectedRights(id, o, tenant, access.Rights)
+		list = append(list, access)
+	}
+	return list
+}
+
+// path is why a right is there, in words.
+func (s *system) path(g granted) string {
+	if len(g.path) == 0 {
+		return g.reason
+	}
+	words := s.describe(g.path)
+	if g.reason == "owner" {
+		words += ", the owner"
+	}
+	return words
+}
+
+// expectedRights reports whether the design gives these rights on an object, or on everything.
+func (s *system) expectedRights(id oid, o *object, tenant *Tenant, rights []string) bool {
+	if s.trusted(id) {
+		return true
+	}
+	only := func(expected ...string) bool {
+		return !slices.ContainsFunc(rights, func(right string) bool { return !slices.Contains(expected, right) })
+	}
+	if tenant == nil {
+		return s.managed(id) && only(rightConnect)
+	}
+	switch s.kinds[id] {
+	case KindTenant, KindTenantLogin:
+		return s.tenantOf[id] == tenant.Key && tenant.Retired == "" && only(rightRead, rightWrite, rightUse)
+	case KindApp, KindReader:
+		return only(rightRead, rightUse) && (o.kind != "sequence" || only(rightRead))
+	default:
+		return false
+	}
+}

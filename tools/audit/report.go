@@ -1,0 +1,99 @@
+package audit
+
+import "time"
+
+// Report is what an audit of one database found, and what -format json prints.
+type Report struct {
+	// Version of this form; fields are only ever added without another version.
+	Version  int       `json:"version"`
+	Taken    time.Time `json:"taken"`
+	Server   string    `json:"server"` // version of PostgreSQL, such as 15.18
+	Database string    `json:"database"`
+	// Principals are who can do something: every role that is managed or reaches an object, and PUBLIC.
+	Principals []Principal `json:"principals"`
+	Tenants    []Tenant    `json:"tenants"`
+	Objects    []Object    `json:"objects"`
+	// AccessLists are what the objects' Access points into: most objects of a schema share one list.
+	AccessLists [][]Access `json:"accessLists"`
+	Violations  []Finding  `json:"violations"`
+	// Notes are no violations, but worth to know: what could not be checked without a superuser, for
+	// instance.
+	Notes []Finding `json:"notes"`
+}
+
+// Principal is a role, or PUBLIC.
+type Principal struct {
+	Name string `json:"name"`
+	// Kind is one of the kinds below.
+	Kind string `json:"kind"`
+	// Tenant is the key of the tenant whose role or login this is.
+	Tenant string `json:"tenant,omitempty"`
+}
+
+// Kinds of principals.
+const (
+	KindTenant      = "tenant"       // the role that holds a tenant's privileges, and logs in if it has no two logins
+	KindTenantLogin = "tenant login" // one of its two logins
+	KindApp         = "app"          // the app role and its logins
+	KindReader      = "reader"       // further readers and their logins
+	KindAdmin       = "admin"        // the admin role and its logins
+	KindGroup       = "group"        // all_tenants, all_tenants_admin, the claim of a schema's name
+	KindDeployer    = "deployer"     // who owns the database: the stack's connecting user, if it is no superuser
+	KindSuperuser   = "superuser"
+	KindPublic      = "PUBLIC"
+	KindPredefined  = "predefined" // PostgreSQL's own, pg_read_all_data for instance
+	KindOther       = "other"      // unknown to the stack
+)
+
+// Tenant is a tenant of the stacks.
+type Tenant struct {
+	Key   string `json:"key"`
+	Role  string `json:"role,omitempty"` // none if it is retired
+	Login string `json:"login,omitempty"`
+	// Retired is the role of a retired tenant.
+	Retired string `json:"retired,omitempty"`
+	Schema  string `json:"schema"`
+	// Stack is the file that its outputs came from.
+	Stack string `json:"stack"`
+}
+
+// Object is the database, a schema, or something in a tenant's schema.
+type Object struct {
+	// Kind is database, schema, table, view, materialized view, foreign table, sequence or function.
+	Kind string `json:"kind"`
+	// Schema is "" for the database; Name is "" for a schema.
+	Schema string `json:"schema,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Owner  string `json:"owner"`
+	// Tenant is the key of the tenant whose schema this is or is in.
+	Tenant string `json:"tenant,omitempty"`
+	// Access is an index of Report.AccessLists.
+	Access int `json:"access"`
+}
+
+// Access is what one principal can do with an object, by whatever path: rights it holds or inherits,
+// and those that it can take by SET ROLE or by an admin option.
+type Access struct {
+	Who string `json:"who"`
+	// Rights are among read, write, create, own, use and connect, in this order. A table counts as
+	// read only if its schema can be used too.
+	Rights []string `json:"rights"`
+	// Path is why, in words: "direct", "PUBLIC", "owner", "member of app_service_role",
+	// "SET ROLE tenant_acme", "predefined role pg_read_all_data", one step after the other.
+	Path string `json:"path"`
+	// Expected is true if the design gives this.
+	Expected bool `json:"expected"`
+}
+
+// Finding is a violation of a rule, or a note.
+type Finding struct {
+	// Rule is the rule's name, such as tenant-reaches-tenant.
+	Rule string `json:"rule"`
+	// Tenant is the key of the tenant concerned, Subject the role, Object what it is about.
+	Tenant  string `json:"tenant,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Object  string `json:"object,omitempty"`
+	// Text says what is wrong and by which path, Fix what to do.
+	Text string `json:"text"`
+	Fix  string `json:"fix,omitempty"`
+}

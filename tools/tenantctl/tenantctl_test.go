@@ -1,0 +1,74 @@
+package tenantctl
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// run runs a command and returns what it printed, and its exit code.
+func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, problems strings.Builder
+	code = Main(args, strings.NewReader(stdin), &out, &problems)
+	return out.String(), problems.String(), code
+}
+
+const (
+	unchanged = `{"steps": [], "changeSummary": {}}`
+	failed    = `{"steps": [], "diagnostics": [{"severity": "error", "message": "no"}]}`
+)
+
+func TestExitCodes(t *testing.T) {
+	t.Setenv("PGPORT", "1")
+	for name, test := range map[string]struct {
+		args   []string
+		stdin  string
+		code   int
+		stdout string
+		stderr string
+	}{
+		"help":                    {args: []string{"--help"}, stdout: "Exit codes: 0 success"},
+		"completion":              {args: []string{"completion", "bash"}, stdout: "tenantctl"},
+		"fine":                    {args: []string{"review"}, stdin: unchanged, stdout: "Nothing changes for anybody"},
+		"findings":                {args: []string{"review", "--format", "markdown"}, stdin: failed, code: 2, stdout: "DO NOT DEPLOY", stderr: "preview: got 1 errors"},
+		"failed":                  {args: []string{"review"}, stdin: "no", code: 1, stderr: "reading the output of pulumi preview --json"},
+		"no command":              {args: []string{"audits"}, code: 1, stderr: "unknown command"},
+		"no such flag":            {args: []string{"audit", "-outputs", "x"}, code: 1, stderr: "-outputs"},
+		"no outputs":              {args: []string{"audit"}, code: 1, stderr: "--outputs is missing"},
+		"an argument":             {args: []string{"audit", "why"}, code: 1, stderr: `unknown command "why"`},
+		"no file":                 {args: []string{"audit", "--outputs", "/nowhere"}, code: 1, stderr: "no such file"},
+		"standard input twice":    {args: []string{"settings", "--outputs", "-", "--config", "-"}, code: 1, stderr: "cannot both be standard input"},
+		"no question":             {args: []string{"why", "--outputs", "-"}, code: 1, stderr: "requires at least 1 arg"},
+		"no such reset":           {args: []string{"settings", "--outputs", "-", "--reset", "some"}, code: 1, stderr: `--reset "some" is not accepted: give blocking or all`},
+		"not deployed":            {args: []string{"settings", "--outputs", "-"}, stdin: "{}"},
+		"no role":                 {args: []string{"sessions", "--outputs", "-"}, code: 1, stderr: `required flag(s) "role" not set`},
+		"no platform":             {args: []string{"cells", "check"}, code: 1, stderr: `required flag(s) "platform" not set`},
+		"no tenants":              {args: []string{"cells", "split", "--platform", "prod"}, code: 1, stderr: `required flag(s) "tenants" not set`},
+		"no repository":           {args: []string{"cells", "manifests", "--platform", "prod"}, code: 1, stderr: `required flag(s) "repo" not set`},
+		"no such platform":        {args: []string{"cells", "check", "--platform", "nowhere"}, code: 1, stderr: `--platform "nowhere" is not accepted`},
+		"help of a command":       {args: []string{"cells", "deploy", "--help"}, stdout: "Exit codes: 0 success, 1 the command failed."},
+		"help of one that finds":  {args: []string{"audit", "--help"}, stdout: "2 there are violations"},
+		"completion of a format":  {args: []string{"__complete", "audit", "--format", ""}, stdout: "html"},
+		"a number where none may": {args: []string{"review", "--max-tenants-removed", "-1"}, stdin: unchanged, code: 1, stderr: "--max-tenants-removed -1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, code := run(t, test.stdin, test.args...)
+			if code != test.code || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) {
+				t.Errorf("exit code %d, want %d\n%s\n%s", code, test.code, stdout, stderr)
+			}
+		})
+	}
+}
+
+// A file that nothing is written to stays as it was.
+func TestOut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report")
+	if _, _, code := run(t, "no", "audit", "--outputs", "-", "--out", file); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("got error %v", err)
+	}
+}
