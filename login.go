@@ -44,7 +44,7 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg LoginConfig, args post
 	if err != nil {
 		return nil, err
 	}
-	login := &Login{Name: fixed(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Roles: []pulumi.Resource{role}}
+	login := &Login{Name: unchanged(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Roles: []pulumi.Resource{role}}
 	login.Active = login.Name
 	if len(cfg.Pair) == 0 || !cfg.Suspended {
 		login.Passwords[cfg.Name] = withChecks(password.Result, login.Name)
