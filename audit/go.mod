@@ -6,6 +6,7 @@ require (
 	github.com/chromedp/cdproto v0.0.0-20260714215040-dc233986426f
 	github.com/chromedp/chromedp v0.16.0
 	github.com/jackc/pgx/v5 v5.12.0
+	tenant-permissions v0.0.0-00010101000000-000000000000
 	tenant-permissions/local v0.0.0-00010101000000-000000000000
 )
 
@@ -23,3 +24,5 @@ require (
 )
 
 replace tenant-permissions/local => ../local
+
+replace tenant-permissions => ../
