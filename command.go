@@ -8,20 +8,22 @@ import (
 	"maps"
 	"slices"
 	"text/template"
+
+	"tenant-permissions/internal/config"
 )
 
 // command is what `go run . <word>` does besides deploying. It reads a stack's config, as `pulumi
 // config --json` prints it, and writes what the word asks for.
-func command(args []string, config io.Reader, out io.Writer) error {
-	write, ok := map[string]func(Config, io.Writer) error{"names": writeNames, "setup-sql": writeSetup}[args[0]]
+func command(args []string, input io.Reader, out io.Writer) error {
+	write, ok := map[string]func(config.Config, io.Writer) error{"names": writeNames, "setup-sql": writeSetup}[args[0]]
 	if !ok || len(args) > 1 {
 		return fmt.Errorf("got the arguments %q, want names or setup-sql, or none where the Pulumi CLI runs the program", args)
 	}
-	var set settings
-	if err := json.NewDecoder(config).Decode(&set); err != nil {
+	var values config.Values
+	if err := json.NewDecoder(input).Decode(&values); err != nil {
 		return fmt.Errorf("reading the output of pulumi config --json: %w", err)
 	}
-	cfg, err := loadConfig(set)
+	cfg, err := config.Load(values)
 	if err != nil {
 		return err
 	}
@@ -30,8 +32,8 @@ func command(args []string, config io.Reader, out io.Writer) error {
 
 // writeNames writes the names that the stack claims on its server, one a line, with a tab and the
 // path in the config behind it. Two stacks of one server must have none in common.
-func writeNames(cfg Config, out io.Writer) error {
-	names := claimsOf(&problems{}, cfg)
+func writeNames(cfg config.Config, out io.Writer) error {
+	names := config.Names(cfg)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if _, err := fmt.Fprintf(out, "%s\t%s\n", name, names[name]); err != nil {
 			return err
@@ -44,18 +46,18 @@ func writeNames(cfg Config, out io.Writer) error {
 // superuser: SQL that makes the user it connects as, with what the config needs and no more. A
 // superuser runs it, or whoever has CREATEROLE and CREATEDB and owns the database, such as the
 // administrator of a managed service.
-func writeSetup(cfg Config, out io.Writer) error {
-	if !validDatabase(cfg.User) {
-		return fmt.Errorf("postgresql:username: got %s, want %s", show(cfg.User), wantDatabase)
+func writeSetup(cfg config.Config, out io.Writer) error {
+	if !config.ValidDatabase(cfg.User) {
+		return fmt.Errorf("postgresql:username: got %s, want %s", config.Show(cfg.User), config.WantDatabase)
 	}
 	if cfg.Platform != "" {
-		return fmt.Errorf("platform: got %s, want nothing: it takes the config of that stack", show(cfg.Platform))
+		return fmt.Errorf("platform: got %s, want nothing: it takes the config of that stack", config.Show(cfg.Platform))
 	}
 	if cfg.Admin.Superuser {
 		return errors.New("roles.admin.superuser: got true, want false: only a superuser can make a superuser, so connect as one")
 	}
 	return template.Must(template.New("setup").Parse(setupTemplate)).Execute(out, struct {
-		Config
+		config.Config
 		BypassRLS bool
 	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
@@ -27,11 +28,11 @@ func main() {
 // deploy loads the stack's config, creates the roles that all tenants share and every tenant,
 // and exports their names and passwords. Bad config stops it before the first resource.
 func deploy(ctx *pulumi.Context) error {
-	set, err := readSettings()
+	values, err := config.FromEnvironment()
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(set)
+	cfg, err := config.Load(values)
 	if err != nil {
 		return err
 	}
@@ -52,12 +53,12 @@ func deploy(ctx *pulumi.Context) error {
 }
 
 // export sets the stack's outputs.
-func export(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) {
+func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
 		tenantSchemas[key] = tenant.SchemaName
-		if cfg.Tenants[key].Retire != NotRetired {
+		if cfg.Tenants[key].Retire != config.NotRetired {
 			retiredRoles[key] = tenant.Login.Name
 			continue
 		}

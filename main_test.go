@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"reflect"
@@ -74,7 +75,7 @@ func TestDevStackGraph(t *testing.T) {
 // the schema public is PostgreSQL's own.
 func TestNamesComeFromResources(t *testing.T) {
 	m := &mocks{}
-	if _, err := run(t, stackConfig(`{"acme":{},"globex":{}}`, `{"analyst":{}}`), m); err != nil {
+	if _, err := run(t, stackConfig(`{"acme":{},"globex":{}}`, `{}`, `{"analyst":{}}`), m); err != nil {
 		t.Fatal(err)
 	}
 	edges := 0
@@ -98,7 +99,7 @@ func TestNamesComeFromResources(t *testing.T) {
 // The contract with other stacks, of outputsVersion 1: these names and shapes. An output more is one
 // line more here; anything else needs another version.
 func TestOutputs(t *testing.T) {
-	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{"analyst":{}}`), &mocks{})
+	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{}`, `{"analyst":{}}`), &mocks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestAddedTenantTouchesNoOther(t *testing.T) {
 // Whatever resource fails, the run fails, and the error names the tenant it belongs to.
 func TestFailureNamesTheTenant(t *testing.T) {
 	m := &mocks{}
-	cfg := stackConfig(`{"acme":{}}`, `{"analyst":{}}`)
+	cfg := stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`)
 	if _, err := run(t, cfg, m); err != nil {
 		t.Fatal(err)
 	}
@@ -229,13 +230,59 @@ func TestDeployedSettingsStay(t *testing.T) {
 		"roles.allTenantsAdmin.superuser": {"all-tenants-admin": {"superuser": resource.NewProperty(true)}},
 		"roles.allTenants.name":           {"all-tenants": {"name": resource.NewProperty("old")}},
 		"roles.allTenantsAdmin.name":      {"all-tenants-admin": {"name": resource.NewProperty("old")}},
-		"roles.analyst.name":              {"analyst-role": {"name": resource.NewProperty("old")}},
+		"readers.analyst.name":              {"analyst-role": {"name": resource.NewProperty("old")}},
 		"tenants.acme.role":               {"acme-role": {"name": resource.NewProperty("old")}},
 		"tenants.acme.schema":             {"acme-schema": {"name": resource.NewProperty("old")}},
 	} {
-		_, err := run(t, stackConfig(`{"acme":{}}`, `{"analyst":{}}`), &mocks{deployed: deployed})
-		if err == nil || !strings.Contains(err.Error(), path+": got ") || !strings.Contains(err.Error(), "cannot be changed") {
+		_, err := run(t, stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`), &mocks{deployed: deployed})
+		if err == nil || !strings.Contains(err.Error(), path+" cannot change after deployment: deployed ") {
 			t.Errorf("%s: got error %v", path, err)
+		}
+	}
+}
+
+// Bad config stops the program before it registers anything or sets an output.
+func TestBadConfigRegistersNothing(t *testing.T) {
+	for _, cfg := range []map[string]string{stackConfig(`{"acme":{"quota":1},"globex":{}}`, `{}`), stackConfig(`{}`, `[]`)} {
+		m := &mocks{}
+		exports, err := run(t, cfg, m)
+		if err == nil || !strings.Contains(err.Error(), "bad config, nothing was changed:") {
+			t.Errorf("got error %v", err)
+		}
+		if len(m.resources) != 0 || len(exports) != 0 {
+			t.Errorf("registered %v, exported %v", m.urns(), exports)
+		}
+	}
+}
+
+// Every setting that is accepted arrives where it belongs, and the limits of the ranges are in.
+func TestSettingsArrive(t *testing.T) {
+	longest, longKey := strings.Repeat("a", 63), strings.Repeat("k", 56)
+	m := &mocks{}
+	_, err := run(t, stackConfig(
+		`{"`+longKey+`":{"connectionLimit":0},"max":{"connectionLimit":2147483647,"role":"`+longest+`","schema":"s","suspended":true}}`,
+		`{"app":{"name":"reader","connectionLimit":9,"bypassRowLevelSecurity":true},
+		  "admin":{"name":"owner","loginName":"owner_login","connectionLimit":2,"createDatabase":false,"createRole":false,
+		           "superuser":true,"replication":true,"bypassRowLevelSecurity":true,"inherit":false},
+		  "allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`,
+		`{"bi":{"name":"dashboard","connectionLimit":3}}`), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"app-service-role":   `{"bypassRowLevelSecurity":true,"connectionLimit":9,"login":true,"name":"reader"}`,
+		"admin-service-role": `{"bypassRowLevelSecurity":true,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"owner","replication":true,"superuser":true}`,
+		"admin-login-role":   `{"assumeRole":"owner","bypassRowLevelSecurity":false,"connectionLimit":2,"login":true,"name":"owner_login","roles":["owner"]}`,
+		"all-tenants":        `{"login":false,"name":"everyone"}`,
+		"all-tenants-admin":  `{"bypassRowLevelSecurity":false,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"everyone_admin","replication":false,"superuser":false}`,
+		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"]}`,
+		"max-role":           `{"bypassRowLevelSecurity":false,"connectionLimit":2147483647,"login":false,"name":"` + longest + `","roles":["everyone"],"searchPaths":["s"]}`,
+		longKey + "-role":    `{"bypassRowLevelSecurity":false,"connectionLimit":0,"login":true,"name":"tenant_` + longKey + `","roles":["everyone"],"searchPaths":["tenant_` + longKey + `"]}`,
+	} {
+		inputs := m.named(t, name).Inputs.Copy()
+		delete(inputs, "password")
+		if got, err := json.Marshal(inputs.Mappable()); err != nil || string(got) != want {
+			t.Errorf("%s: got %s, %v\nwant %s", name, got, err, want)
 		}
 	}
 }

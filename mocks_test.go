@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -178,12 +179,14 @@ func run(t *testing.T, config map[string]string, m *mocks) (pulumi.Map, error) {
 	return exports, err
 }
 
-// stackConfig is a config of the program with the given JSON for tenants and roles.
-func stackConfig(tenants, roles string) map[string]string {
+// stackConfig is a config of the program with the given JSON for tenants and roles, and for readers if
+// there are some.
+func stackConfig(tenants, roles string, readers ...string) map[string]string {
 	return map[string]string{
 		"postgresql:database":        "platform",
 		"tenant-permissions:tenants": tenants,
 		"tenant-permissions:roles":   roles,
+		"tenant-permissions:readers": cmp.Or(strings.Join(readers, ""), "{}"),
 	}
 }
 

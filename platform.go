@@ -7,18 +7,19 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
 // platformRoles are the shared roles of a cell, a stack of tenants on the server of another stack:
 // the platform, which made them. Their names come from its outputs, and what does not fit those is
 // found before anything but the reference is registered.
-func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
+func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error) {
 	platform, err := pulumi.NewStackReference(ctx, cfg.Platform, nil)
 	if err != nil {
 		return nil, err
 	}
-	p, names, namesByKey := &problems{}, map[string]string{}, map[string]map[string]any{}
+	p, names, namesByKey := &config.Problems{}, map[string]string{}, map[string]map[string]any{}
 	for _, output := range []string{
 		policy.OutputApp, policy.OutputAdmin, policy.OutputAllTenants, policy.OutputAllTenantsAdmin, policy.OutputDatabase,
 		policy.OutputRoles, policy.OutputLogins,
@@ -34,18 +35,18 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		case map[string]any:
 			namesByKey[output] = value
 		default:
-			p.add("platform", show(cfg.Platform), "a deployed stack of this program, with the output "+output)
+			p.Reject("platform", config.Show(cfg.Platform), "a deployed stack of this program, with the output "+output)
 		}
 	}
-	if err := p.err(); err != nil {
+	if err := p.Err(); err != nil {
 		return nil, err
 	}
 
 	if database := names[policy.OutputDatabase]; database != cfg.Database {
-		p.add("postgresql:database", show(cfg.Database), show(database)+", where "+cfg.Platform+" has its roles")
+		p.Reject("postgresql:database", config.Show(cfg.Database), config.Show(database)+", where "+cfg.Platform+" has its roles")
 	}
 	delete(names, policy.OutputDatabase) // databases and roles may share a name
-	taken := claims{}
+	taken := config.Claims{}
 	for _, output := range slices.Sorted(maps.Keys(names)) {
 		taken[names[output]] = cfg.Platform + " (" + output + ")"
 	}
@@ -53,13 +54,13 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
 		for _, key := range slices.Sorted(maps.Keys(namesByKey[output])) {
 			name := fmt.Sprint(namesByKey[output][key])
-			taken[name] = cfg.Platform + " (" + join(output, key) + ")"
-			if told, ok := shared[output]; ok {
-				told[key] = pulumi.String(name)
+			taken[name] = cfg.Platform + " (" + config.Join(output, key) + ")"
+			if byKey, ok := shared[output]; ok {
+				byKey[key] = pulumi.String(name)
 			}
 		}
 	}
-	taken.addTenants(p, cfg)
+	taken.AddTenants(p, cfg)
 	return &SharedRoles{
 		Names: roleNames{
 			policy.Public:          pulumi.String("public"),
@@ -72,5 +73,5 @@ func platformRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 		Logins:    shared[policy.OutputLogins],
 		Passwords: pulumi.StringMap{},
 		Ready:     []pulumi.Resource{platform},
-	}, p.err()
+	}, p.Err()
 }

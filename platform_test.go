@@ -41,7 +41,7 @@ func platformOutputs() resource.PropertyMap {
 func TestCell(t *testing.T) {
 	whole, cell := &mocks{}, &mocks{platform: platformOutputs()}
 	roles := `{"app":{"name":"reader"},"admin":{"name":"owner","loginName":"owner_login"},"allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`
-	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"platform","logins":{}}}`
+	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"platform","logins":{"active":"a"}}}`
 	if _, err := run(t, stackConfig(tenants, roles), whole); err != nil {
 		t.Fatal(err)
 	}
@@ -106,14 +106,14 @@ func TestBadCell(t *testing.T) {
 			name:    "names of the platform",
 			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{},"umbrella":{}}`,
 			want: []string{
-				`tenants.c.schema: got "hooli_data", want a name that org/tenant-permissions/prod (tenant_schema_names.hooli) does not have already`,
-				`tenants.d.role: got "reader", want a name that org/tenant-permissions/prod (role_names.app) does not have already`,
-				`tenants.e.role: got "dashboards", want a name that org/tenant-permissions/prod (role_names.bi) does not have already`,
-				`tenants.e2.role: got "dashboards_a", want a name that org/tenant-permissions/prod (login_names.bi) does not have already`,
-				`tenants.f.schema: got "everyone", want a name that org/tenant-permissions/prod (all_tenants_role_name) does not have already`,
-				`tenants.g.role: got "tenant_hooli_a", want a name that org/tenant-permissions/prod (tenant_login_names.hooli) does not have already`,
-				`tenants.hooli.role: got "tenant_hooli", want a name that org/tenant-permissions/prod (tenant_role_names.hooli) does not have already`,
-				`tenants.umbrella.role: got "tenant_umbrella", want a name that org/tenant-permissions/prod (retired_role_names.umbrella) does not have already`,
+				`tenants.c.schema: "hooli_data" is the name of org/tenant-permissions/prod (tenant_schema_names.hooli) already: give another name`,
+				`tenants.d.role: "reader" is the name of org/tenant-permissions/prod (role_names.app) already: give another name`,
+				`tenants.e.role: "dashboards" is the name of org/tenant-permissions/prod (role_names.bi) already: give another name`,
+				`tenants.e2.role: "dashboards_a" is the name of org/tenant-permissions/prod (login_names.bi) already: give another name`,
+				`tenants.f.schema: "everyone" is the name of org/tenant-permissions/prod (all_tenants_role_name) already: give another name`,
+				`tenants.g.role: "tenant_hooli_a" is the name of org/tenant-permissions/prod (tenant_login_names.hooli) already: give another name`,
+				`tenants.hooli.role: "tenant_hooli" is the name of org/tenant-permissions/prod (tenant_role_names.hooli) already: give another name`,
+				`tenants.umbrella.role: "tenant_umbrella" is the name of org/tenant-permissions/prod (retired_role_names.umbrella) already: give another name`,
 			},
 		},
 		{

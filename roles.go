@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
@@ -27,7 +28,7 @@ type SharedRoles struct {
 
 // newSharedRoles registers the shared roles, their memberships, and what they may do in the database
 // before there is any tenant.
-func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
+func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error) {
 	shared := &SharedRoles{
 		Names: roleNames{policy.Public: pulumi.String("public")},
 		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{},
@@ -72,14 +73,14 @@ func newSharedRoles(ctx *pulumi.Context, cfg Config) (*SharedRoles, error) {
 	// The role that has the admin option on every tenant is not the admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on PostgreSQL
 	// 16+. NOINHERIT spares an admin session the privileges of every tenant.
-	shared.Names[policy.AllTenantsAdmin], err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", AdminConfig{Name: cfg.AllTenantsAdmin})
+	shared.Names[policy.AllTenantsAdmin], err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", config.Admin{Name: cfg.AllTenantsAdmin})
 	if err != nil {
 		return nil, err
 	}
 
 	logins := slices.Concat(app.Roles, admin.Roles)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
-		reader, err := newLogin(ctx, key, "roles."+key+".name", cfg.Readers[key], postgresql.RoleArgs{
+		reader, err := newLogin(ctx, key, "readers."+key+".name", cfg.Readers[key], postgresql.RoleArgs{
 			Roles: shared.Names.memberOf(policy.Reader),
 		})
 		if err != nil {
@@ -110,7 +111,7 @@ func (shared *SharedRoles) add(key string, role pulumi.StringInput, login *Login
 // newSharedPrivileges closes what PostgreSQL leaves open to PUBLIC, lets the shared roles into the
 // database, and declares the default privileges on everything that the admin will create. One
 // resource depends on the one before it; the last is returned.
-func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
+func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	database := scope{database: cfg.Database, names: shared.Names}
 	after, err := newGrants(ctx, database, policy.OnDatabase(), after)
 	if err != nil {
@@ -141,7 +142,7 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg Config, shared *SharedRoles, a
 // place makes the provider revoke every membership that a role has, and grant back without admin
 // option those it knows. So this role has no login and no password, nothing about it is ever
 // updated, and where config and server differ in an attribute, that is an error.
-func newImmutableRole(ctx *pulumi.Context, name, path string, cfg AdminConfig) (pulumi.StringOutput, error) {
+func newImmutableRole(ctx *pulumi.Context, name, path string, cfg config.Admin) (pulumi.StringOutput, error) {
 	role, err := postgresql.NewRole(ctx, name, &postgresql.RoleArgs{
 		Name:                   pulumi.String(cfg.Name),
 		Login:                  pulumi.Bool(false),
@@ -173,12 +174,12 @@ func newImmutableRole(ctx *pulumi.Context, name, path string, cfg AdminConfig) (
 // grants and memberships under names that are gone.
 func keepName() pulumi.ResourceOption { return pulumi.IgnoreChanges([]string{"name"}) }
 
-// unchanged is what a resource has of a setting that cannot change once it is deployed. Where the
-// config now says otherwise it fails, in preview already, instead of doing silently nothing.
-func unchanged[T comparable, O pulumi.Output](path string, config T, deployed O) O {
+// unchanged is what a resource has of a setting that cannot change after deployment. Where the config
+// says otherwise it fails, in preview already, instead of doing silently nothing.
+func unchanged[T comparable, O pulumi.Output](path string, configured T, deployed O) O {
 	return deployed.ApplyT(func(value T) (T, error) {
-		if value != config {
-			return value, fmt.Errorf("%s: got %v, want %v, which the server has and which cannot be changed from here", path, config, value)
+		if value != configured {
+			return value, fmt.Errorf("%s cannot change after deployment: deployed %v, configured %v", path, value, configured)
 		}
 		return value, nil
 	}).(O)

@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
@@ -24,7 +25,7 @@ type Tenant struct {
 }
 
 // newTenants registers every tenant and returns them by key.
-func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[string]*Tenant, error) {
+func newTenants(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles) (map[string]*Tenant, error) {
 	tenants := map[string]*Tenant{}
 	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
 		tenant, err := newTenant(ctx, key, cfg, shared)
@@ -38,7 +39,7 @@ func newTenants(ctx *pulumi.Context, cfg Config, shared *SharedRoles) (map[strin
 
 // newTenant registers one tenant. A retired one has its role and schema still, but cannot log in
 // and has no privileges in the schema; its role cannot go before the tables it was granted.
-func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (*Tenant, error) {
+func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (*Tenant, error) {
 	tenant := &Tenant{}
 	if err := ctx.RegisterComponentResource("tenant-permissions:index:Tenant", key, tenant); err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Tenants[key].Retire == NotRetired {
+	if cfg.Tenants[key].Retire == config.NotRetired {
 		if err := tenant.newPrivileges(ctx, key, cfg, shared, schema); err != nil {
 			return nil, err
 		}
@@ -62,7 +63,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles)
 }
 
 // newRole registers the tenant's role, which logs in.
-func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (err error) {
+func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (err error) {
 	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Tenants[key].Login, postgresql.RoleArgs{
 		Roles:       shared.Names.memberOf(policy.Tenant),
 		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Tenants[key].Schema)},
@@ -84,8 +85,8 @@ func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg Config, share
 // The provider takes over an existing schema without a word, whoever it belongs to, even another
 // stack. It never does so with a role. So where the tenant's role has not the schema's name, an
 // empty role takes it: of two tenants with one schema the second fails, and nothing is touched.
-func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles) (*postgresql.Schema, error) {
-	drop, name := cfg.Tenants[key].Retire == RetireDrop, cfg.Tenants[key].Schema
+func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (*postgresql.Schema, error) {
+	drop, name := cfg.Tenants[key].Retire == config.RetireDrop, cfg.Tenants[key].Schema
 	after := tenant.Login.Roles
 	if name != cfg.Tenants[key].Login.Name {
 		claim, err := postgresql.NewRole(ctx, key+"-schema-claim", &postgresql.RoleArgs{
@@ -113,7 +114,7 @@ func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg Config, sha
 // newPrivileges registers what the tenant may do in its schema. It owns nothing. The admin owns the
 // schema and what is in it, so the tenant's code, which may be SQL written by a model, can neither
 // drop nor alter nor grant what it works with.
-func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config, shared *SharedRoles, schema *postgresql.Schema) error {
+func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles, schema *postgresql.Schema) error {
 	in := tenant.scope(key, cfg, shared)
 	// They go with the schema. Where PostgreSQL refuses to drop it because of the data in it, the
 	// tenant still has everything and can be put back.
@@ -140,14 +141,14 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg Config,
 // the provider locks it and then its members, the admin and the user it connects as among them. For
 // default privileges it locks the admin and then this user. From PostgreSQL 16 on, where the user is
 // a member of every role it makes, the two would deadlock.
-func newAdoptions(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
+func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
 	var after []pulumi.Resource
 	keys := slices.Sorted(maps.Keys(tenants))
 	for _, key := range keys {
 		after = append(after, tenants[key].Privileges...)
 	}
 	for _, key := range keys {
-		if !cfg.Tenants[key].Adopt || cfg.Tenants[key].Retire != NotRetired {
+		if !cfg.Tenants[key].Adopt || cfg.Tenants[key].Retire != config.NotRetired {
 			continue
 		}
 		_, last := policy.OnAdopted()
@@ -160,7 +161,7 @@ func newAdoptions(ctx *pulumi.Context, cfg Config, shared *SharedRoles, tenants 
 }
 
 // scope is where the tenant's privileges hold: in its schema.
-func (tenant *Tenant) scope(key string, cfg Config, shared *SharedRoles) scope {
+func (tenant *Tenant) scope(key string, cfg config.Config, shared *SharedRoles) scope {
 	names := maps.Clone(shared.Names)
 	names[policy.Tenant] = tenant.Login.Name
 	return scope{
