@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tenant-permissions/internal/policy"
 )
 
 // kind is what happens to a tenant, or to the shared roles, as the title of a list.
@@ -61,7 +63,7 @@ type summary struct {
 // change is one sentence on a tenant or a shared role.
 type change struct{ who, what string }
 
-func (s *summary) tell(k kind, who, format string, args ...any) {
+func (s *summary) report(k kind, who, format string, args ...any) {
 	s.changes[k] = append(s.changes[k], change{who, fmt.Sprintf(format, args...)})
 }
 
@@ -78,8 +80,8 @@ type review struct {
 	summary
 	// outputs are those of the last deployment.
 	outputs map[string]any
-	// tenants and roles are the config that is to be deployed.
-	tenants, roles map[string]loginConfig
+	// tenants, roles and readers are the config that is to be deployed.
+	tenants, roles, readers map[string]loginConfig
 	// Names in PostgreSQL, nil if unknown, as step.has takes them.
 	database, app, admin, allTenants, allTenantsAdmin any
 }
@@ -94,7 +96,7 @@ func summarise(p *preview) (summary, error) {
 		}
 	}
 	slices.Sort(r.errors)
-	for key, into := range map[string]any{"tenants": &r.tenants, "roles": &r.roles} {
+	for key, into := range map[string]any{"tenants": &r.tenants, "roles": &r.roles, "readers": &r.readers} {
 		text := cmp.Or(p.Config["tenant-permissions:"+key], "{}")
 		if err := json.Unmarshal([]byte(text), into); err != nil && len(r.errors) == 0 {
 			return summary{}, fmt.Errorf("config.%s: %w", key, err)
@@ -109,7 +111,7 @@ func summarise(p *preview) (summary, error) {
 		switch role := loginPattern.FindStringSubmatch(s.name); {
 		case s.silent():
 		case s.last().Type == stackType:
-			s.told, s.open = true, nil
+			s.explained, s.open = true, nil
 		case s.tenant != "":
 			if name := strings.TrimPrefix(strings.TrimPrefix(s.name, s.tenant), "-"); s.typ == typeOf(name) {
 				at(tenants, s.tenant)[name] = s
@@ -129,7 +131,7 @@ func summarise(p *preview) (summary, error) {
 	r.activeLogins(tenants, logins)
 	for _, s := range p.Steps {
 		if !s.silent() {
-			r.tell(other, s.name, "%s", s.plain())
+			r.report(other, s.name, "%s", s.plain())
 		}
 	}
 	r.removed = slices.Compact(r.removed)
@@ -154,11 +156,11 @@ func (g steps) is(op string, names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return g[name] == nil || g[name].Op != op })
 }
 
-// told marks those of the resources that have the operation as told.
-func (g steps) told(op string, names ...string) {
+// explain marks those of the resources that have the operation as explained.
+func (g steps) explain(op string, names ...string) {
 	for _, name := range names {
 		if g.is(op, name) {
-			g[name].told = true
+			g[name].explained = true
 		}
 	}
 }
@@ -194,7 +196,7 @@ func (r *review) findNames(p *preview) {
 			names[s.name] = s.last().Inputs["name"]
 		}
 	}
-	r.database = r.outputs["database_name"]
+	r.database = r.outputs[policy.OutputDatabase]
 	if name, set := p.Config["postgresql:database"]; set {
 		r.database = name
 	}
@@ -202,10 +204,10 @@ func (r *review) findNames(p *preview) {
 		output string
 		name   *any
 	}{
-		"app-service-role":   {"app_service_role_name", &r.app},
-		"admin-service-role": {"admin_service_role_name", &r.admin},
-		"all-tenants":        {"all_tenants_role_name", &r.allTenants},
-		"all-tenants-admin":  {"all_tenants_admin_role_name", &r.allTenantsAdmin},
+		"app-service-role":   {policy.OutputApp, &r.app},
+		"admin-service-role": {policy.OutputAdmin, &r.admin},
+		"all-tenants":        {policy.OutputAllTenants, &r.allTenants},
+		"all-tenants-admin":  {policy.OutputAllTenantsAdmin, &r.allTenantsAdmin},
 	} {
 		*known.name = r.outputs[known.output]
 		if name, created := names[role]; created {
@@ -235,7 +237,7 @@ func (r *review) takeNames(p *preview) {
 		}
 	}
 	if r.allTenants != nil {
-		r.tell(shared, "platform", "new tenants become members of %v, %v can hand them on, and %v owns their schemas: roles of another stack", r.allTenants, cmp.Or(r.allTenantsAdmin, "nobody"), cmp.Or(r.admin, "nobody"))
+		r.report(shared, "platform", "new tenants become members of %v, %v can hand them on, and %v owns their schemas: roles of another stack", r.allTenants, cmp.Or(r.allTenantsAdmin, "nobody"), cmp.Or(r.admin, "nobody"))
 	}
 }
 
@@ -254,11 +256,12 @@ func (r *review) output(output, key string) string {
 
 // tenant tells what happens to a tenant.
 func (r *review) tenant(key string, g steps) {
-	tell := func(k kind, format string, args ...any) { r.tell(k, key, format, args...) }
-	role := cmp.Or(g["role"].input("name"), g["usage"].input("role"), r.output("tenant_role_names", key), "tenant_"+key)
-	schema := cmp.Or(g["schema"].input("name"), r.output("tenant_schema_names", key), "tenant_"+key)
-	privileges := []string{"usage", "tables", "sequences"}
-	adoption := []string{"adopted-tables", "adopted-sequences", "public-on-adopted", "app-on-adopted", "app-on-adopted-tables", "app-on-adopted-sequences"}
+	report := func(k kind, format string, args ...any) { r.report(k, key, format, args...) }
+	role := cmp.Or(g["role"].input("name"), g["usage"].input("role"), r.output(policy.OutputTenantRoles, key), "tenant_"+key)
+	schema := cmp.Or(g["schema"].input("name"), r.output(policy.OutputTenantSchemas, key), "tenant_"+key)
+	first, last := policy.OnAdopted()
+	privileges := resources(slices.Concat(policy.OnTenantSchema(), policy.TenantDefaults()))
+	adoption := resources(slices.Concat(first, last))
 	want := r.wantOfTenant(role, schema)
 	want["schema"]["dropCascade"] = r.tenants[key].Retire == "drop"
 	asWanted := func(names ...string) bool {
@@ -266,21 +269,21 @@ func (r *review) tenant(key string, g steps) {
 	}
 
 	if g.is("replace", "schema") {
-		tell(replaced, "REPLACED by an empty one: %s", dropped(g["schema"]))
-		g.told("replace", append(slices.Clone(privileges), "schema")...)
+		report(replaced, "REPLACED by an empty one: %s", dropped(g["schema"]))
+		g.explain("replace", append(slices.Clone(privileges), "schema")...)
 		r.removed = append(r.removed, key)
 	}
 	for _, name := range []string{"role", "a-role", "b-role"} {
 		if g.is("replace", name) {
-			tell(replaced, "REPLACED: role %s is dropped and made anew, without what it had in tables that exist", g[name].input("name"))
-			g.told("replace", name)
+			report(replaced, "REPLACED: role %s is dropped and made anew, without what it had in tables that exist", g[name].input("name"))
+			g.explain("replace", name)
 		}
 	}
 
 	if g.is("delete", "") || g.is("delete", "schema") {
-		tell(removed, "%s", goes(g))
+		report(removed, "%s", goes(g))
 		r.removed = append(r.removed, key)
-		g.told("delete", append(slices.Collect(maps.Keys(want)), "")...)
+		g.explain("delete", append(slices.Collect(maps.Keys(want)), "")...)
 		return
 	}
 	if g.is("create", "") {
@@ -294,10 +297,10 @@ func (r *review) tenant(key string, g steps) {
 		if asWanted(adoption...) {
 			what += ", and what is in it already"
 		}
-		tell(added, "%s; %s", newLogins(role, g), what)
+		report(added, "%s; %s", newLogins(role, g), what)
 		for name, s := range g {
 			if _, known := want[name]; s.Op == "create" && (name == "" || known && s.has(want[name])) {
-				s.told = true
+				s.explained = true
 			}
 		}
 		return
@@ -306,13 +309,13 @@ func (r *review) tenant(key string, g steps) {
 	granted, revoked := asWanted(privileges...), g.is("delete", privileges...)
 	anew := g.missing(want)
 	if len(anew) > 0 {
-		tell(repaired, "%s", strings.Join(anew, "; "))
+		report(repaired, "%s", strings.Join(anew, "; "))
 		if granted {
-			g.told("create", privileges...)
+			g.explain("create", privileges...)
 		}
 		granted = false
 	}
-	on, off := g.login(role, want, r.tenants[key], tell)
+	on, off := g.login(role, want, r.tenants[key], report)
 	ends := "no privileges in schema " + schema + " any more"
 	if len(off) > 0 {
 		ends = "no login as " + strings.Join(off, ", ") + " and " + ends
@@ -322,43 +325,43 @@ func (r *review) tenant(key string, g steps) {
 		begins = strings.Join(on, ", ") + " may log in again, with the old password, and " + begins
 	}
 	if revoked {
-		g.told("delete", append(adoption, privileges...)...)
+		g.explain("delete", append(adoption, privileges...)...)
 	}
 	if granted {
-		g.told("create", privileges...)
+		g.explain("create", privileges...)
 	}
-	cascade := g["schema"].changes("dropCascade")
+	cascade := g["schema"].takeChange("dropCascade")
 	drop := cascade && g["schema"].after("dropCascade") == true
-	protects := g["schema"].changes("protect")
+	protects := g["schema"].takeChange("protect")
 	switch {
 	case drop && revoked:
-		tell(dropNext, "%s; the app reads its data until the key is gone, and then ALL OF IT IS DROPPED", ends)
+		report(dropNext, "%s; the app reads its data until the key is gone, and then ALL OF IT IS DROPPED", ends)
 	case drop:
-		tell(dropNext, "schema %s and ALL ITS DATA ARE DROPPED once the key is gone", schema)
+		report(dropNext, "schema %s and ALL ITS DATA ARE DROPPED once the key is gone", schema)
 	case revoked:
-		tell(retired, "%s; its data stays, and the app reads it", ends)
+		report(retired, "%s; its data stays, and the app reads it", ends)
 	case granted:
-		tell(restored, "%s", begins)
+		report(restored, "%s", begins)
 	case cascade:
-		tell(retired, "schema %s is kept again: it is no longer dropped with data in it", schema)
+		report(retired, "schema %s is kept again: it is no longer dropped with data in it", schema)
 	case len(off) > 0:
-		tell(suspended, "no new logins as %s; open sessions go on", strings.Join(off, ", "))
+		report(suspended, "no new logins as %s; open sessions go on", strings.Join(off, ", "))
 	case len(on) > 0:
-		tell(resumed, "%s may log in again, with the old password", strings.Join(on, ", "))
+		report(resumed, "%s may log in again, with the old password", strings.Join(on, ", "))
 	}
 	switch {
 	case cascade || !protects:
 	case g["schema"].NewState.Protect:
-		tell(protected, "schema %s stays if the key is gone, unless the tenant was retired for that", schema)
+		report(protected, "schema %s stays if the key is gone, unless the tenant was retired for that", schema)
 	default:
-		tell(unprotected, "schema %s is dropped once the key is gone, if there is nothing in it", schema)
+		report(unprotected, "schema %s is dropped once the key is gone, if there is nothing in it", schema)
 	}
 	if asWanted(adoption...) {
-		tell(adopted, "reads and writes what is in schema %s already, the app reads it, and PUBLIC has nothing there", schema)
-		g.told("create", adoption...)
+		report(adopted, "reads and writes what is in schema %s already, the app reads it, and PUBLIC has nothing there", schema)
+		g.explain("create", adoption...)
 	} else if g.is("delete", adoption...) && !revoked {
-		tell(adopted, "no longer looked after; nothing is taken away in schema %s", schema)
-		g.told("delete", adoption...)
+		report(adopted, "no longer looked after; nothing is taken away in schema %s", schema)
+		g.explain("delete", adoption...)
 	}
 }
 
@@ -409,7 +412,7 @@ func (g steps) missing(want map[string]map[string]any) (what []string) {
 		{"schema", "schema %s, empty", "name"},
 	} {
 		if s := g[m.name]; g.is("create", m.name) && s.has(want[m.name]) {
-			s.told = true
+			s.explained = true
 			what = append(what, fmt.Sprintf(m.what, cmp.Or(s.input(m.property), s.name)))
 		}
 	}
@@ -418,25 +421,25 @@ func (g steps) missing(want map[string]map[string]any) (what []string) {
 
 // login tells of a role's passwords, of its limits, and of one login that becomes two or the other
 // way round. It returns the roles that can log in from now on, and those that cannot.
-func (g steps) login(role string, want map[string]map[string]any, cfg loginConfig, tell func(kind, string, ...any)) (on, off []string) {
+func (g steps) login(role string, want map[string]map[string]any, cfg loginConfig, report func(kind, string, ...any)) (on, off []string) {
 	pair := []string{"a-role", "b-role", "a-password", "b-password"}
 	for _, letter := range []string{"", "a-", "b-"} {
 		s := g[letter+"role"]
 		name := cmp.Or(s.input("name"), strings.TrimSuffix(role+"_"+strings.TrimSuffix(letter, "-"), "_"))
 		if g.is("replace", letter+"password") {
-			g.told("replace", letter+"password")
-			if s.changes("password") && s.after("login") != true {
-				tell(rotated, "new password for %s, which cannot log in", name)
+			g.explain("replace", letter+"password")
+			if s.takeChange("password") && s.after("login") != true {
+				report(rotated, "new password for %s, which cannot log in", name)
 			} else {
-				tell(rotated, "new password for %s; the old one ends at once, open sessions go on", name)
+				report(rotated, "new password for %s; the old one ends at once, open sessions go on", name)
 			}
-		} else if s.changes("password") {
-			tell(repaired, "the password of %s", name)
+		} else if s.takeChange("password") {
+			report(repaired, "the password of %s", name)
 		}
-		if s.changes("connectionLimit") {
-			tell(limits, "%s has %s, had %s", name, sessions(s.after("connectionLimit")), sessions(s.before("connectionLimit")))
+		if s.takeChange("connectionLimit") {
+			report(limits, "%s has %s, had %s", name, sessions(s.after("connectionLimit")), sessions(s.before("connectionLimit")))
 		}
-		if s.changes("login") {
+		if s.takeChange("login") {
 			if s.after("login") == true {
 				on = append(on, name)
 			} else {
@@ -448,28 +451,28 @@ func (g steps) login(role string, want map[string]map[string]any, cfg loginConfi
 	both := fmt.Sprintf("%s_a and %s_b", role, role)
 	switch asWanted := func(name string) bool { return g[name].has(want[name]) }; {
 	case g.is("create", pair...) && !slices.ContainsFunc(pair, func(name string) bool { return !asWanted(name) }):
-		g.told("create", pair...)
+		g.explain("create", pair...)
 		what := fmt.Sprintf("new logins %s, which act as %s", both, role)
 		if g["a-role"].after("login") != true {
 			what += " and cannot log in"
 		}
 		if itself(off) && !cfg.Suspended && cfg.Retire == "" {
-			tell(pairs, "%s; %s itself no longer logs in", what, role)
+			report(pairs, "%s; %s itself no longer logs in", what, role)
 			return on, nil
 		}
-		tell(pairs, "%s; %s itself stays as it is", what, role)
+		report(pairs, "%s; %s itself stays as it is", what, role)
 	case g.is("delete", pair...):
-		g.told("delete", pair...)
+		g.explain("delete", pair...)
 		if itself(on) {
-			tell(pairs, "logins %s are dropped; %s itself logs in again", both, role)
+			report(pairs, "logins %s are dropped; %s itself logs in again", both, role)
 			return nil, off
 		}
-		tell(pairs, "logins %s are dropped; %s itself stays as it is", both, role)
+		report(pairs, "logins %s are dropped; %s itself stays as it is", both, role)
 	case cfg.Logins != nil && itself(off) && !cfg.Suspended && cfg.Retire == "":
-		tell(pairs, "%s itself no longer logs in, %s do", role, both)
+		report(pairs, "%s itself no longer logs in, %s do", role, both)
 		return on, nil
 	case cfg.Logins != nil && itself(on):
-		tell(pairs, "%s itself logs in beside %s", role, both)
+		report(pairs, "%s itself logs in beside %s", role, both)
 		return nil, off
 	}
 	return on, off
@@ -487,12 +490,12 @@ func sessions(limit any) string {
 func (r *review) sharedLogin(name string, g steps) {
 	key, can := name, "reads the data of every tenant"
 	own := map[string]any{"roles": listOf(r.app)}
-	role := cmp.Or(g["role"].input("name"), r.output("role_names", key), name)
+	role := cmp.Or(g["role"].input("name"), r.output(policy.OutputRoles, key), name)
 	var actsAs any = role
 	switch name {
 	case "app-service":
 		key, own = "app", map[string]any{"bypassRowLevelSecurity": nil}
-		role = cmp.Or(g["role"].input("name"), r.output("role_names", key), "app_service_role")
+		role = cmp.Or(g["role"].input("name"), r.output(policy.OutputRoles, key), "app_service_role")
 		actsAs = role
 		if g["role"] != nil && g["role"].last().Inputs["bypassRowLevelSecurity"] == true {
 			can += ", and rows that policies hide"
@@ -503,49 +506,43 @@ func (r *review) sharedLogin(name string, g steps) {
 		role = cmp.Or(g["role"].input("name"), strings.TrimSuffix(g["a-role"].input("name"), "_a"), strings.TrimSuffix(g["b-role"].input("name"), "_b"), "admin_service_login")
 		actsAs = r.admin
 	}
-	tell := func(k kind, format string, args ...any) {
+	report := func(k kind, format string, args ...any) {
 		if k != replaced && k != repaired {
 			k = shared
 		}
-		r.tell(k, key, format, args...)
+		r.report(k, key, format, args...)
 	}
 	want := map[string]map[string]any{}
 	r.wantLogins(want, own, role, actsAs)
 	switch {
 	case g.is("create", "password", "role"):
-		tell(added, "%s; %s", newLogins(role, g), can)
+		report(added, "%s; %s", newLogins(role, g), can)
 		for name, s := range g {
-			s.told = s.Op == "create" && s.has(want[name]) // the pair too
+			s.explained = s.Op == "create" && s.has(want[name]) // the pair too
 		}
 	case g.is("delete", "role"):
-		tell(removed, "%s, and no longer %s", goes(g), can)
-		g.told("delete", slices.Collect(maps.Keys(g))...)
+		report(removed, "%s, and no longer %s", goes(g), can)
+		g.explain("delete", slices.Collect(maps.Keys(g))...)
 	case g.is("replace", "role"):
-		tell(replaced, "REPLACED: role %s is dropped and made anew, without what it was given", role)
-		g.told("replace", "role")
+		report(replaced, "REPLACED: role %s is dropped and made anew, without what it was given", role)
+		g.explain("replace", "role")
 	default:
 		if anew := g.missing(want); len(anew) > 0 {
-			tell(repaired, "%s", strings.Join(anew, "; "))
+			report(repaired, "%s", strings.Join(anew, "; "))
 		}
 	}
-	on, off := g.login(role, want, r.roles[key], tell)
+	on, off := g.login(role, want, r.sharedLogins()[key], report)
 	if len(on) > 0 {
-		tell(resumed, "%s may log in", strings.Join(on, ", "))
+		report(resumed, "%s may log in", strings.Join(on, ", "))
 	}
 	if len(off) > 0 {
-		tell(suspended, "no new logins as %s; open sessions go on", strings.Join(off, ", "))
+		report(suspended, "no new logins as %s; open sessions go on", strings.Join(off, ", "))
 	}
 }
 
 // sharedResource tells of a role that does not log in, of memberships and of privileges: roles.go
 // makes them.
 func (r *review) sharedResource(s *step) {
-	onDatabase := func(role any, privileges ...string) map[string]any {
-		return map[string]any{"database": r.database, "objectType": "database", "role": role, "privileges": list(privileges...)}
-	}
-	defaults := func(objectType string, role any, privileges ...string) map[string]any {
-		return map[string]any{"database": r.database, "objectType": objectType, "owner": r.admin, "role": role, "privileges": list(privileges...)}
-	}
 	attributes := map[string]any{
 		"name": nil, "login": false, "superuser": false, "createDatabase": false, "createRole": false,
 		"inherit": nil, "replication": false, "bypassRowLevelSecurity": false,
@@ -566,42 +563,57 @@ func (r *review) sharedResource(s *step) {
 		"admin-service-role":               {admin, "admin", fmt.Sprintf("role %s owns the schema of every tenant, and has %s", s.input("name"), cmp.Or(strings.Join(has, ", "), "no attributes"))},
 		"all-tenants":                      {map[string]any{"name": nil, "login": false}, "allTenants", "every tenant is a member of role " + s.input("name")},
 		"all-tenants-admin":                {attributes, "allTenantsAdmin", "role " + s.input("name") + " can hand on the role of every tenant"},
-		"grant-role-to-admin":              {map[string]any{"role": r.admin, "grantRole": r.app, "withAdminOption": true}, "admin", "it reads as the app does, and can hand that on"},
-		"grant-all-tenants-admin-to-admin": {map[string]any{"role": r.admin, "grantRole": r.allTenantsAdmin}, "admin", "it can hand on the role of every tenant"},
-		"public-on-database":               {onDatabase("public"), database, fmt.Sprintf("%v is closed to PUBLIC", r.database)},
-		"public-on-schema-public":          {map[string]any{"database": r.database, "objectType": "schema", "schema": "public", "role": "public", "privileges": list()}, database, "schema public is closed to PUBLIC"},
-		"app-on-database":                  {onDatabase(r.app, "CONNECT"), database, fmt.Sprintf("%v may connect to it", s.input("role"))},
-		"admin-on-database":                {onDatabase(r.admin, "CONNECT"), database, fmt.Sprintf("%v may connect to it", s.input("role"))},
-		"all-tenants-on-database":          {onDatabase(r.allTenants, "CONNECT"), database, fmt.Sprintf("%v may connect to it", s.input("role"))},
-		"default-schemas":                  {defaults("schema", r.app, "USAGE"), "app", "it has access to schemas that the admin makes"},
-		"default-tables":                   {defaults("table", r.app, "SELECT"), "app", "it reads tables that the admin makes"},
-		"default-sequences":                {defaults("sequence", r.app, "SELECT"), "app", "it reads sequences that the admin makes"},
-		"default-functions":                {defaults("function", "public"), database, "PUBLIC may not execute functions that the admin makes"},
+		"grant-role-to-admin":              {nil, "admin", "it reads as the app does, and can hand that on"},
+		"grant-all-tenants-admin-to-admin": {nil, "admin", "it can hand on the role of every tenant"},
+		"public-on-database":               {nil, database, fmt.Sprintf("%v is closed to PUBLIC", r.database)},
+		"public-on-schema-public":          {nil, database, "schema public is closed to PUBLIC"},
+		"app-on-database":                  {nil, database, fmt.Sprintf("%v may connect to it", s.input("role"))},
+		"admin-on-database":                {nil, database, fmt.Sprintf("%v may connect to it", s.input("role"))},
+		"all-tenants-on-database":          {nil, database, fmt.Sprintf("%v may connect to it", s.input("role"))},
+		"default-schemas":                  {nil, "app", "it has access to schemas that the admin makes"},
+		"default-tables":                   {nil, "app", "it reads tables that the admin makes"},
+		"default-sequences":                {nil, "app", "it reads sequences that the admin makes"},
+		"default-functions":                {nil, database, "PUBLIC may not execute functions that the admin makes"},
 	}
 	k, ok := known[s.name]
-	if closed, found := strings.CutPrefix(s.name, "public-on-database-"); found {
-		k.want, k.who, k.what = onDatabase("public"), "closedDatabases", closed+" is closed to PUBLIC"
-		k.want["database"], ok = closed, true
+	if k.want == nil {
+		k.want = r.wantOfShared()[s.name]
+	}
+	for _, closing := range policy.OnClosedDatabases() {
+		if closed, found := strings.CutPrefix(s.name, closing.Resource+"-"); found {
+			k.want, k.who, k.what = r.wantGrant(closing, map[policy.Role]any{}, nil), "closedDatabases", closed+" is closed to PUBLIC"
+			k.want["database"], ok = closed, true
+		}
 	}
 	if !ok {
 		return
 	}
 	switch {
 	case s.Op == "create" && s.has(k.want):
-		s.told = true
-		r.tell(shared, k.who, "%s", k.what)
-	case s.Op == "update" && s.has(k.want) && s.changes("privileges"):
-		r.tell(shared, k.who, "%s (again)", k.what)
+		s.explained = true
+		r.report(shared, k.who, "%s", k.what)
+	case s.Op == "update" && s.has(k.want) && s.takeChange("privileges"):
+		r.report(shared, k.who, "%s (again)", k.what)
 	case s.Op == "replace" && s.typ == "Role":
-		s.told = true
-		r.tell(replaced, k.who, "REPLACED: role %s is dropped and made anew, without what it was given", s.input("name"))
+		s.explained = true
+		r.report(replaced, k.who, "REPLACED: role %s is dropped and made anew, without what it was given", s.input("name"))
 	case s.Op == "delete" && k.who == "closedDatabases":
-		s.told = true
-		r.tell(shared, k.who, "no longer looked after: %s; PUBLIC does not get its rights back", k.what)
+		s.explained = true
+		r.report(shared, k.who, "no longer looked after: %s; PUBLIC does not get its rights back", k.what)
 	case s.Op == "delete":
-		s.told = true
-		r.tell(shared, k.who, "no more: %s", k.what)
+		s.explained = true
+		r.report(shared, k.who, "no more: %s", k.what)
 	}
+}
+
+// sharedLogins are the config of the app, the admin and the readers, by key.
+func (r *review) sharedLogins() map[string]loginConfig {
+	all := maps.Clone(r.roles)
+	if all == nil {
+		all = map[string]loginConfig{}
+	}
+	maps.Copy(all, r.readers)
+	return all
 }
 
 // activeLogins tells where the outputs name the other login of a pair, for which no resource
@@ -611,7 +623,7 @@ func (r *review) activeLogins(tenants, logins map[string]steps) {
 		k      kind
 		config map[string]loginConfig
 		groups map[string]steps
-	}{"tenant_login_names": {active, r.tenants, tenants}, "login_names": {shared, r.roles, logins}} {
+	}{policy.OutputTenantLogins: {active, r.tenants, tenants}, policy.OutputLogins: {shared, r.sharedLogins(), logins}} {
 		for _, key := range slices.Sorted(maps.Keys(of.config)) {
 			cfg, was := of.config[key], r.output(output, key)
 			group := of.groups[key]
@@ -621,8 +633,8 @@ func (r *review) activeLogins(tenants, logins map[string]steps) {
 			if cfg.Logins == nil || len(was) < 2 || group.is("create", "a-role") {
 				continue
 			}
-			if is := was[:len(was)-1] + cmp.Or(cfg.Logins.Active, "a"); is != was {
-				r.tell(of.k, key, "%s instead of %s; both work", is, was)
+			if is := was[:len(was)-1] + cfg.Logins.Active; is != was {
+				r.report(of.k, key, "%s instead of %s; both work", is, was)
 			}
 		}
 	}

@@ -154,8 +154,9 @@ func (s *step) before(property string) any {
 
 func (s *step) after(property string) any { return s.NewState.Inputs[property] }
 
-// changes reports whether an update changes the property, of which a sentence then tells.
-func (s *step) changes(property string) bool {
+// takeChange takes a change of a property out of those that are still to be explained. It reports
+// whether there was one.
+func (s *step) takeChange(property string) bool {
 	if s == nil || s.Op != "update" && s.Op != "same" || !s.open[property] {
 		return false
 	}
@@ -188,5 +189,5 @@ func (s *step) silent() bool {
 	case "update", "same":
 		return len(s.open) == 0
 	}
-	return s.told
+	return s.explained
 }

@@ -98,7 +98,7 @@ func TestAdopt(t *testing.T) {
 			}
 		})
 		t.Run("many at once, beside new tenants and rotations", func(t *testing.T) {
-			readers := object{"analyst": object{}, "dashboard": object{"logins": object{}}}
+			readers := object{"analyst": object{}, "dashboard": object{"logins": object{"active": "a"}}}
 			p.configure(t, others, readers)
 			p.up(t)
 			tenants, resources := maps.Clone(others), []string{}
@@ -113,7 +113,7 @@ func TestAdopt(t *testing.T) {
 			}
 			p.importFile(t, `{"resources": [`+strings.Join(resources, ",")+`]}`)
 			p.configure(t, tenants, object{
-				"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"a": object{"passwordVersion": 2}}},
+				"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"active": "a", "a": object{"passwordVersion": 2}}},
 				"app": object{"passwordVersion": 2}, "admin": object{"passwordVersion": 2},
 			})
 			stop := p.queueForProvider(t)

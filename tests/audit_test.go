@@ -286,10 +286,10 @@ var answers = map[string]string{
 func TestAudit(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
 		tenants := object{
-			"acme": object{}, "globex": object{"logins": object{}}, "hooli": object{"suspended": true, "adopt": true},
+			"acme": object{}, "globex": object{"logins": object{"active": "a"}}, "hooli": object{"suspended": true, "adopt": true},
 			"initech": object{"role": "initech_login", "schema": "initech"}, "umbrella": object{"retire": "keep"},
 		}
-		roles := object{"analyst": object{}, "dashboard": object{"logins": object{}}, "admin": object{"logins": object{}}}
+		roles := object{"analyst": object{}, "dashboard": object{"logins": object{"active": "a"}}, "admin": object{"logins": object{"active": "a"}}}
 		p.configure(t, object{}, roles)
 		p.up(t)
 		p.adoptHooli(t)

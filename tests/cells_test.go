@@ -27,7 +27,7 @@ func TestCells(t *testing.T) {
 		one, two := p.cell(t, "one", p), p.cell(t, "two", p)
 		tenants := object{"acme": object{}, "globex": object{"schema": "globex_data"}}
 		one.configure(t, tenants, nil)
-		two.configure(t, object{"initech": object{"logins": object{}}}, nil)
+		two.configure(t, object{"initech": object{"logins": object{"active": "a"}}}, nil)
 		done := make(chan error)
 		for _, cell := range []*platform{one, two} {
 			go func() {
@@ -45,7 +45,7 @@ func TestCells(t *testing.T) {
 		t.Run("same rights as in one stack", func(t *testing.T) {
 			whole := newPlatform(t, p.user == p.server.User)
 			all := maps.Clone(tenants)
-			maps.Copy(all, object{"hooli": object{}, "initech": object{"logins": object{}}})
+			maps.Copy(all, object{"hooli": object{}, "initech": object{"logins": object{"active": "a"}}})
 			whole.configure(t, all, object{"analyst": object{}})
 			whole.up(t)
 			sameRights(t, whole.catalog(t), p.catalog(t))
@@ -84,7 +84,7 @@ func TestCells(t *testing.T) {
 				`tenants.new.role: got "all_tenants"`:    {"role": "all_tenants"},
 			} {
 				// Known from the outputs of the platform: not even a preview gets through.
-				two.configure(t, object{"initech": object{"logins": object{}}, "new": tenant}, nil)
+				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "new": tenant}, nil)
 				if _, err := two.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got error %v, want %s", err, want)
 				}
@@ -95,13 +95,13 @@ func TestCells(t *testing.T) {
 				`role "tenant_globex" already exists`: {"schema": "tenant_globex"},
 			} {
 				// Not known before: the server refuses, and nothing of the other cell is touched.
-				two.configure(t, object{"initech": object{"logins": object{}}, "new": tenant}, nil)
+				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "new": tenant}, nil)
 				if _, err := two.tryUp(t); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got error %v, want %s", err, want)
 				}
 				noneOnlyIn(t, "no longer", before, p.catalog(t))
 				two.settings["protectTenants"] = config.NewTypedValue("false", config.TypeBool)
-				two.configure(t, object{"initech": object{"logins": object{}}}, nil)
+				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}}, nil)
 				two.up(t)
 				sameFacts(t, before, p.catalog(t))
 			}
@@ -120,7 +120,7 @@ func TestCells(t *testing.T) {
 			before, password := p.catalog(t), one.passwords(t)["tenant_globex"]
 			p.moveTenant(t, "globex", "one", "two")
 			one.configure(t, object{"acme": object{}}, nil)
-			two.configure(t, object{"initech": object{"logins": object{}}, "globex": tenants["globex"]}, nil)
+			two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "globex": tenants["globex"]}, nil)
 			unchanged(t, one.up(t))
 			unchanged(t, two.up(t))
 			two.clean(t)

@@ -203,7 +203,7 @@ func TestUpAll(t *testing.T) {
 		c.split(t, "acme: {}\nglobex: {}\nhooli: {role: tenant_acme}\ninitech: {}\n")
 		c.upAll(t, false, []string{
 			"nothing was changed:",
-			`  Pulumi.prod-004.yaml: tenants.hooli.role: got "tenant_acme", want a name that tenants.acme.role of Pulumi.prod-001.yaml does not have already`,
+			`  Pulumi.prod-004.yaml: tenants.hooli.role: "tenant_acme" is the name of tenants.acme.role of Pulumi.prod-001.yaml already: give another name`,
 			"exit status 1",
 		})
 	})

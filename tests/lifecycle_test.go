@@ -303,15 +303,16 @@ func tells(text []byte, secret string) bool {
 func TestBadConfig(t *testing.T) {
 	p := newPlatform(t, true)
 	before := p.catalog(t)
-	p.configure(t, object{"acme": object{"conectionLimit": 3}, "Globex": object{}}, object{"amdin": object{}})
+	p.settings = map[string]config.Value{"roles": config.NewObjectValue(`{"amdin":{}}`)}
+	p.configure(t, object{"acme": object{"conectionLimit": 3}, "Globex": object{}}, nil)
 	_, err := p.tryUp(t)
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{
-		`roles.amdin: got the unknown key "amdin"`,
-		`tenants.Globex: got the key "Globex"`,
-		`tenants.acme.conectionLimit: got the unknown key "conectionLimit"`,
+		`roles.amdin: unknown key, did you mean admin?`,
+		`tenants.Globex: the key "Globex" is not accepted`,
+		`tenants.acme.conectionLimit: unknown key, did you mean connectionLimit?`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("not said: %s\n%v", want, err)

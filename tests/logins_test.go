@@ -8,7 +8,7 @@ import (
 
 // A tenant, the app and the admin get two logins each, one of which is rotated while the other is
 // in use; at no step is there a moment without a login that works.
-func TestPairOfLogins(t *testing.T) {
+func TestAlternatingLogins(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
 		p.settings = unprotected()
 		one := object{"acme": object{}, "globex": object{}}
@@ -18,8 +18,8 @@ func TestPairOfLogins(t *testing.T) {
 		single := p.passwords(t)
 		own := map[string]string{"acme": "tenant_acme", "app": "app_service_role", "admin": "admin_service_login"}
 
-		// pairs sets a config in which those three have the same fields.
-		pairs := func(fields object) {
+		// alternating sets a config in which those three have the same fields.
+		alternating := func(fields object) {
 			t.Helper()
 			p.configure(t, with(one, "acme", fields), object{"app": fields, "admin": fields})
 		}
@@ -29,11 +29,11 @@ func TestPairOfLogins(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			told := outputs["login_names"].Value.(map[string]any)
-			maps.Copy(told, outputs["tenant_login_names"].Value.(map[string]any))
+			names := outputs["login_names"].Value.(map[string]any)
+			maps.Copy(names, outputs["tenant_login_names"].Value.(map[string]any))
 			for key, name := range own {
-				if told[key] != name+want {
-					t.Errorf("the login of %s is told to be %v, want %s", key, told[key], name+want)
+				if names[key] != name+want {
+					t.Errorf("the outputs name %v for %s, want %s", names[key], key, name+want)
 				}
 			}
 		}
@@ -46,9 +46,9 @@ func TestPairOfLogins(t *testing.T) {
 			s.may(t, "SELECT * FROM tenant_acme.docs")
 		}
 
-		t.Run("the pair comes beside the role's own login", func(t *testing.T) {
+		t.Run("alternating logins come beside the role's own login", func(t *testing.T) {
 			active("")
-			pairs(object{"passwordVersion": 1, "logins": object{}})
+			alternating(object{"logins": object{"active": "a", "roleLogin": true}})
 			p.up(t)
 			p.clean(t)
 			active("_a")
@@ -59,18 +59,18 @@ func TestPairOfLogins(t *testing.T) {
 			}
 		})
 		t.Run("the role's own login ends", func(t *testing.T) {
-			pairs(object{"logins": object{}})
+			alternating(object{"logins": object{"active": "a"}})
 			p.up(t)
 			p.clean(t)
 			for _, name := range own {
 				p.refuseLogin(t, name, single[name], loginNotPermitted)
-				if _, told := p.passwords(t)[name]; told {
+				if _, exported := p.passwords(t)[name]; exported {
 					t.Errorf("the password of %s is still among the outputs", name)
 				}
 				mayRead(name+"_a", p.passwords(t)[name+"_a"])
 			}
 		})
-		t.Run("a login of the pair is its role and nothing else", func(t *testing.T) {
+		t.Run("an alternating login is its role and nothing else", func(t *testing.T) {
 			for _, fact := range p.catalog(t) {
 				mine := strings.Contains(fact, "tenant_acme_a") || strings.Contains(fact, "app_service_role_a") || strings.Contains(fact, "admin_service_login_a")
 				if mine && !strings.HasPrefix(fact, "role ") && !strings.HasPrefix(fact, "setting ") && !strings.HasPrefix(fact, "member ") {
@@ -94,7 +94,7 @@ func TestPairOfLogins(t *testing.T) {
 		})
 		t.Run("one is rotated while the other is in use", func(t *testing.T) {
 			before, old := p.catalog(t), p.passwords(t)
-			pairs(object{"logins": object{"b": object{"passwordVersion": 2}}})
+			alternating(object{"logins": object{"active": "a", "b": object{"passwordVersion": 2}}})
 			p.up(t)
 			p.clean(t)
 			for _, name := range own {
@@ -102,7 +102,7 @@ func TestPairOfLogins(t *testing.T) {
 				p.refuseLogin(t, name+"_b", old[name+"_b"], invalidPassword)
 				mayRead(name+"_b", p.passwords(t)[name+"_b"])
 			}
-			pairs(object{"logins": object{"active": "b", "b": object{"passwordVersion": 2}}})
+			alternating(object{"logins": object{"active": "b", "b": object{"passwordVersion": 2}}})
 			unchanged(t, p.up(t))
 			active("_b")
 			for _, name := range own {
@@ -111,12 +111,12 @@ func TestPairOfLogins(t *testing.T) {
 			sameFacts(t, before, p.catalog(t))
 		})
 		t.Run("a suspended tenant has no login", func(t *testing.T) {
-			p.configure(t, with(one, "acme", object{"suspended": true, "logins": object{}}), object{})
+			p.configure(t, with(one, "acme", object{"suspended": true, "logins": object{"active": "a"}}), object{})
 			p.up(t)
 			for _, name := range []string{"tenant_acme_a", "tenant_acme_b"} {
 				p.refuseLogin(t, name, p.passwords(t)[name], loginNotPermitted)
 			}
-			p.configure(t, with(one, "acme", object{"logins": object{}}), object{})
+			p.configure(t, with(one, "acme", object{"logins": object{"active": "a"}}), object{})
 			p.up(t)
 			p.clean(t)
 			mayRead("tenant_acme_b", p.passwords(t)["tenant_acme_b"])
@@ -137,7 +137,7 @@ func TestPairOfLogins(t *testing.T) {
 			}
 			sameFacts(t, before, p.catalog(t))
 			mayRead("tenant_acme_a", password)
-			p.configure(t, with(one, "acme", object{"retire": "drop", "logins": object{}}), object{})
+			p.configure(t, with(one, "acme", object{"retire": "drop", "logins": object{"active": "a"}}), object{})
 			p.up(t)
 			p.configure(t, object{"globex": object{}}, object{})
 			p.up(t)

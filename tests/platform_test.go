@@ -204,7 +204,7 @@ func (p *platform) beside(t *testing.T, name string, on *platform) *platform {
 }
 
 // configure sets the stack's tenants and roles; nil leaves them out.
-func (p *platform) configure(t *testing.T, tenants, roles object) {
+func (p *platform) configure(t *testing.T, tenants, logins object) {
 	t.Helper()
 	ctx, workspace := t.Context(), p.stack.Workspace()
 	settings, err := workspace.StackSettings(ctx, p.stack.Name())
@@ -215,10 +215,18 @@ func (p *platform) configure(t *testing.T, tenants, roles object) {
 	for key, value := range p.settings {
 		settings.Config[config.MustMakeKey("tenant-permissions", key)] = value
 	}
-	for key, value := range map[string]object{"tenants": tenants, "roles": roles} {
-		if value == nil {
-			continue
+	objects := map[string]object{"tenants": tenants}
+	if logins != nil {
+		objects["roles"], objects["readers"] = object{}, object{}
+	}
+	for key, value := range logins {
+		of := "readers"
+		if slices.Contains([]string{"app", "admin", "allTenants", "allTenantsAdmin"}, key) {
+			of = "roles"
 		}
+		objects[of][key] = value
+	}
+	for key, value := range objects {
 		encoded, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)

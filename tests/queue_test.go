@@ -20,8 +20,8 @@ func TestManyChangesAtOnce(t *testing.T) {
 			p.clean(t)
 		}
 		up := func(t *testing.T) { p.up(t) }
-		pair := object{"logins": object{}}
-		rotatedPair := object{"passwordVersion": 2, "logins": object{"a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}}
+		alternating := object{"logins": object{"active": "a"}}
+		rotatedLogins := object{"passwordVersion": 2, "logins": object{"active": "a", "a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}}
 		rotated := object{"passwordVersion": 2}
 
 		before, after, gone := object{}, object{}, object{}
@@ -32,13 +32,13 @@ func TestManyChangesAtOnce(t *testing.T) {
 					before[key], after[key] = object{"schema": key}, with(changed, "schema", key)
 				}
 			}
-			before[fmt.Sprint("pair", i)], after[fmt.Sprint("pair", i)] = pair, rotatedPair
+			before[fmt.Sprint("pair", i)], after[fmt.Sprint("pair", i)] = alternating, rotatedLogins
 			after[fmt.Sprint("new", i)] = object{}
 		}
-		p.configure(t, before, object{"analyst": object{}, "dashboard": pair, "app": pair, "admin": pair})
+		p.configure(t, before, object{"analyst": object{}, "dashboard": alternating, "app": alternating, "admin": alternating})
 		run(up)
 
-		roles := object{"analyst": rotated, "dashboard": rotatedPair, "app": rotatedPair, "admin": rotatedPair}
+		roles := object{"analyst": rotated, "dashboard": rotatedLogins, "app": rotatedLogins, "admin": rotatedLogins}
 		p.configure(t, after, roles)
 		run(up)
 

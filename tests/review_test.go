@@ -153,7 +153,7 @@ func TestReview(t *testing.T) {
 	deployed := object{
 		"acme": object{}, "globex": object{}, "hooli": object{"suspended": true},
 		"initech": object{"role": "initech_login", "schema": "initech"}, "stark": object{"retire": "drop"},
-		"umbrella": object{"logins": object{}}, "wayne": object{"retire": "keep"}, "wonka": object{},
+		"umbrella": object{"logins": object{"active": "a"}}, "wayne": object{"retire": "keep"}, "wonka": object{},
 	}
 	roles := object{"analyst": object{}, "dashboard": object{}}
 	p.configure(t, deployed, roles)
@@ -168,9 +168,9 @@ func TestReview(t *testing.T) {
 	p.settings = map[string]config.Value{"closedDatabases": config.NewObjectValue(`["postgres"]`)}
 	p.configure(t, object{
 		"acme": object{"passwordVersion": 2}, "globex": object{"suspended": true}, "hooli": object{},
-		"initech": object{"role": "initech_login", "schema": "initech", "connectionLimit": 20}, "oscorp": object{"role": "oscorp", "schema": "its_data", "logins": object{}},
-		"soylent": object{}, "umbrella": object{"logins": object{"b": object{"passwordVersion": 2}}}, "wayne": object{},
-		"wonka": object{"passwordVersion": 1, "logins": object{}},
+		"initech": object{"role": "initech_login", "schema": "initech", "connectionLimit": 20}, "oscorp": object{"role": "oscorp", "schema": "its_data", "logins": object{"active": "a"}},
+		"soylent": object{}, "umbrella": object{"logins": object{"active": "a", "b": object{"passwordVersion": 2}}}, "wayne": object{},
+		"wonka": object{"logins": object{"active": "a", "roleLogin": true}},
 	}, object{"app": object{"passwordVersion": 2}, "dashboard": object{"connectionLimit": 3}, "report": object{}})
 	// Even so no secret is shown.
 	reviewed("changes", true, "--show-secrets")
@@ -179,8 +179,8 @@ func TestReview(t *testing.T) {
 	p.configure(t, object{
 		"acme": object{"retire": "keep"}, "globex": object{"retire": "drop"}, "hooli": object{"suspended": true},
 		"initech": object{"role": "initech_login", "schema": "initech", "adopt": true}, "stark": object{},
-		"umbrella": object{"logins": object{"active": "b"}}, "wayne": object{"retire": "drop"}, "wonka": object{"logins": object{}},
-	}, with(roles, "admin", object{"logins": object{}}))
+		"umbrella": object{"logins": object{"active": "b"}}, "wayne": object{"retire": "drop"}, "wonka": object{"logins": object{"active": "a"}},
+	}, with(roles, "admin", object{"logins": object{"active": "a"}}))
 	reviewed("more-changes", true)
 
 	p.configure(t, with(deployed, "umbrella", object{}), roles)

@@ -53,7 +53,7 @@ func (a *auditor) says(t *testing.T, code int, wants []string, name string, args
 // a superuser, and its fixes are SQL that whoever deploys may run.
 func TestSettings(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		p.configure(t, object{"acme": object{}, "globex": object{"logins": object{}}, "initech": object{}}, object{"analyst": object{}})
+		p.configure(t, object{"acme": object{}, "globex": object{"logins": object{"active": "a"}}, "initech": object{}}, object{"analyst": object{}})
 		p.up(t)
 		before := p.catalog(t)
 		a := newAuditor(t, p)
@@ -182,7 +182,7 @@ func withoutAuditor(facts []string) []string {
 // The procedure of docs/operating.md ends that, also while the stack's runs fail.
 func TestLoginInWrongHands(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		first := object{"acme": object{}, "globex": object{"logins": object{}}}
+		first := object{"acme": object{}, "globex": object{"logins": object{"active": "a"}}}
 		p.configure(t, first, object{})
 		p.up(t)
 		a := newAuditor(t, p)
@@ -219,7 +219,7 @@ func TestLoginInWrongHands(t *testing.T) {
 			deployer.says(t, 0, []string{"statement_timeout"}, "settings", "-role", role, "-reset", "all")
 		}
 
-		logins := object{"a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}
+		logins := object{"active": "a", "a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}
 		p.configure(t, object{"acme": object{"passwordVersion": 2}, "globex": object{"logins": logins}}, object{"app": object{"passwordVersion": 2}})
 		if err := p.repair(t); err != nil {
 			t.Fatal(err)
