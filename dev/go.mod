@@ -128,4 +128,7 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260414002931-afd174a4e478 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	lukechampine.com/frand v1.4.2 // indirect
+	tenant-permissions v0.0.0-00010101000000-000000000000
 )
+
+replace tenant-permissions => ../

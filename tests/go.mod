@@ -126,3 +126,5 @@ require (
 )
 
 replace tenant-permissions/dev => ../dev
+
+replace tenant-permissions => ../

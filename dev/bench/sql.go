@@ -2,17 +2,15 @@ package bench
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenant-permissions/internal/scram"
 )
 
 // sharedSQL makes what a stack has besides its tenants.
@@ -74,20 +72,11 @@ func dropSharedSQL(database string) []string {
 // password makes a random password, and the clause that gives it to a role the way the program does:
 // hashed by the client (SCRAM-SHA-256), without end.
 func password() string {
-	password, salt := rand.Text(), []byte(rand.Text()[:16])
-	salted, err := pbkdf2.Key(sha256.New, password, salt, 4096, sha256.Size)
+	verifier, err := scram.Derive(rand.Text(), []byte(rand.Text()[:16]), 4096)
 	if err != nil {
 		panic(err) // no such hash
 	}
-	hash := func(key []byte, text string) []byte {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(text))
-		return mac.Sum(nil)
-	}
-	storedKey := sha256.Sum256(hash(salted, "Client Key"))
-	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf(" PASSWORD 'SCRAM-SHA-256$4096:%s$%s:%s' VALID UNTIL 'infinity'",
-		b64(salt), b64(storedKey[:]), b64(hash(salted, "Server Key")))
+	return " PASSWORD '" + verifier + "' VALID UNTIL 'infinity'"
 }
 
 // plain makes statements and runs them one by one in one transaction, on a connection of its own.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/pflag"
+
+	"tenant-permissions/internal/config"
 )
 
 // Source says which stacks a command is about, and how it connects to their server.
@@ -98,7 +100,7 @@ func (s *Source) Connect(ctx context.Context, database string) (*pgx.Conn, error
 // asProvider is the connection that the stack's config has for the provider. What the config leaves
 // out stays as the PG* variables have it, like with the provider.
 func (s *Source) asProvider(cfg *pgx.ConnConfig) (*pgx.ConnConfig, error) {
-	var values map[string]struct{ Value string }
+	var values config.Values
 	if err := s.ReadTo(s.Config, &values); err != nil {
 		return nil, fmt.Errorf("--config: %s is not what `pulumi config --json --show-secrets` prints: %w", s.Config, err)
 	}
