@@ -1,0 +1,52 @@
+package policy
+
+// OutputsVersion is the version of the contract that the outputs are with other stacks. A new output
+// leaves it as it is. Any other change of names, shapes or meaning raises it.
+const OutputsVersion = 1
+
+// Names of the stack's outputs.
+const (
+	OutputVersion         = "outputs_version"
+	OutputDatabase        = "database_name"
+	OutputApp             = "app_service_role_name"
+	OutputAdmin           = "admin_service_role_name"
+	OutputAdminLogin      = "admin_service_login_name"
+	OutputAllTenants      = "all_tenants_role_name"
+	OutputAllTenantsAdmin = "all_tenants_admin_role_name"
+	OutputRoles           = "role_names"
+	OutputLogins          = "login_names"
+	OutputTenantRoles     = "tenant_role_names"
+	OutputTenantLogins    = "tenant_login_names"
+	OutputTenantSchemas   = "tenant_schema_names"
+	OutputRetiredRoles    = "retired_role_names"
+	OutputPasswords       = "passwords"
+)
+
+// Output describes an output of the stack.
+type Output struct {
+	Name string
+	// ByKey is true for an object of names by key, false for one value.
+	ByKey   bool
+	Secret  bool
+	Meaning string
+}
+
+// Outputs are all outputs of the stack, in the order of the reference.
+func Outputs() []Output {
+	return []Output{
+		{Name: OutputVersion, Meaning: "the version of this contract, a number"},
+		{Name: OutputTenantLogins, ByKey: true, Meaning: "by tenant key: the name to log in with"},
+		{Name: OutputLogins, ByKey: true, Meaning: "by the key `app`, `admin` or that of a reader: the name to log in with"},
+		{Name: OutputPasswords, ByKey: true, Secret: true, Meaning: "passwords by login name"},
+		{Name: OutputTenantRoles, ByKey: true, Meaning: "by tenant key: the role that holds the privileges. Retired tenants are left out"},
+		{Name: OutputTenantSchemas, ByKey: true, Meaning: "by tenant key: the schema, of retired tenants too"},
+		{Name: OutputRetiredRoles, ByKey: true, Meaning: "by tenant key: the role of a retired tenant"},
+		{Name: OutputRoles, ByKey: true, Meaning: "by the keys of `login_names`: the role that holds the privileges"},
+		{Name: OutputApp, Meaning: "the app role"},
+		{Name: OutputAdmin, Meaning: "the admin role, which owns the schemas"},
+		{Name: OutputAdminLogin, Meaning: "the name to log in with as the admin"},
+		{Name: OutputAllTenants, Meaning: "the group role of all tenants"},
+		{Name: OutputAllTenantsAdmin, Meaning: "the group role that has the admin option on every tenant"},
+		{Name: OutputDatabase, Meaning: "the database"},
+	}
+}

@@ -1,0 +1,211 @@
+// Package policy states the access model once: which roles there are, who is a member of what, and
+// who holds which privileges on what. The program registers resources from it, the audit compares a
+// server with it, the review recognises resources by it, and the benchmark writes its SQL from it.
+//
+// A new privilege of a role is one line here, and a change of the expected files of the tests.
+package policy
+
+import "slices"
+
+// Role is a role of the model. One stack has one of each, but one reader per key of `readers` and
+// one tenant per key of `tenants`.
+type Role string
+
+const (
+	// Public is everybody, PostgreSQL's pseudo-role.
+	Public Role = "public"
+	// App is the login that reads every tenant's data.
+	App Role = "app"
+	// Reader is a further login that reads every tenant's data, a member of App.
+	Reader Role = "reader"
+	// Admin is the group role that owns the tenants' schemas and all that is in them.
+	Admin Role = "admin"
+	// AdminLogin is the login whose sessions act as Admin.
+	AdminLogin Role = "admin-login"
+	// AllTenants is the group role that all tenants are members of.
+	AllTenants Role = "all-tenants"
+	// AllTenantsAdmin is the group role that has the admin option on every tenant.
+	AllTenantsAdmin Role = "all-tenants-admin"
+	// Tenant is the login of one tenant.
+	Tenant Role = "tenant"
+)
+
+// LogsIn reports whether somebody may log in as the role.
+func LogsIn(role Role) bool {
+	return slices.Contains([]Role{App, Reader, AdminLogin, Tenant}, role)
+}
+
+// ConfigurableAttributes are the role attributes, in PostgreSQL's words, that the config may give a
+// role. No role has an attribute beyond LOGIN and INHERIT unless the config says so.
+func ConfigurableAttributes(role Role) []string {
+	switch role {
+	case App:
+		return []string{"BYPASSRLS"}
+	case Admin:
+		return []string{"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"}
+	default:
+		return nil
+	}
+}
+
+// Membership is that Member is a member of Of.
+type Membership struct {
+	Of, Member Role
+	// AdminOption lets the member make others members of Of.
+	AdminOption bool
+	// Resource is the logical name of the GrantRole, after the key of the tenant if it is a tenant's.
+	// It is empty where the member's Role resource lists the membership itself.
+	Resource string
+}
+
+// SharedMemberships are the memberships of the roles that exist once. Alternating logins have one
+// more: each is a member of the role that it acts as, and of nothing else.
+func SharedMemberships() []Membership {
+	return []Membership{
+		{Of: App, Member: Admin, AdminOption: true, Resource: "grant-role-to-admin"},
+		{Of: AllTenantsAdmin, Member: Admin, Resource: "grant-all-tenants-admin-to-admin"},
+		{Of: Admin, Member: AdminLogin},
+		{Of: App, Member: Reader},
+	}
+}
+
+// TenantMemberships are the memberships that come with each tenant.
+func TenantMemberships() []Membership {
+	return []Membership{
+		{Of: AllTenants, Member: Tenant},
+		{Of: Tenant, Member: AllTenantsAdmin, AdminOption: true, Resource: "grant-role"},
+	}
+}
+
+// MemberOf are the roles whose memberships the Role resource of a role lists itself.
+func MemberOf(role Role) (groups []Role) {
+	for _, membership := range slices.Concat(SharedMemberships(), TenantMemberships()) {
+		if membership.Member == role && membership.Resource == "" {
+			groups = append(groups, membership.Of)
+		}
+	}
+	return groups
+}
+
+// Kind is a kind of object that privileges are on, in the provider's words.
+type Kind string
+
+const (
+	Database Kind = "database"
+	Schema   Kind = "schema"
+	// Table stands for views, materialized views and foreign tables too, as in GRANT.
+	Table    Kind = "table"
+	Sequence Kind = "sequence"
+	// Function stands for procedures and aggregates too.
+	Function Kind = "function"
+)
+
+// Grant is what a role holds on objects of one kind: these privileges and no others.
+type Grant struct {
+	// Resource is the logical name of the resource that makes it, after the key of the tenant if it
+	// is in a tenant's schema.
+	Resource string
+	Role     Role
+	On       Kind
+	// Privileges are in PostgreSQL's words. None takes every privilege away.
+	Privileges []string
+}
+
+// OnDatabase is who holds what on the database that has the tenants' schemas. Nothing is left to
+// PUBLIC, which PostgreSQL gives CONNECT and TEMPORARY.
+func OnDatabase() []Grant {
+	return []Grant{
+		{Resource: "public-on-database", Role: Public, On: Database},
+		{Resource: "app-on-database", Role: App, On: Database, Privileges: []string{"CONNECT"}},
+		{Resource: "admin-on-database", Role: Admin, On: Database, Privileges: []string{"CONNECT"}},
+		{Resource: "all-tenants-on-database", Role: AllTenants, On: Database, Privileges: []string{"CONNECT"}},
+	}
+}
+
+// OnClosedDatabases is who holds what on each database of closedDatabases. The resource's name goes
+// on with a hyphen and the name of the database.
+func OnClosedDatabases() []Grant {
+	return []Grant{{Resource: "public-on-database", Role: Public, On: Database}}
+}
+
+// OnSchemaPublic is who holds what on the schema public. Before version 15 PostgreSQL gives PUBLIC
+// CREATE and USAGE there, and USAGE since.
+func OnSchemaPublic() []Grant {
+	return []Grant{{Resource: "public-on-schema-public", Role: Public, On: Schema}}
+}
+
+// Defaults are the default privileges on what the admin will create in any schema. None names a
+// schema: those of the app hold for every tenant at once, and PostgreSQL ignores a REVOKE from PUBLIC
+// that is limited to one schema.
+func Defaults() []Grant {
+	return []Grant{
+		{Resource: "default-schemas", Role: App, On: Schema, Privileges: []string{"USAGE"}},
+		{Resource: "default-tables", Role: App, On: Table, Privileges: []string{"SELECT"}},
+		{Resource: "default-sequences", Role: App, On: Sequence, Privileges: []string{"SELECT"}},
+		{Resource: "default-functions", Role: Public, On: Function},
+	}
+}
+
+// OnTenantSchema is who holds what on a tenant's schema beside its owner, the admin.
+func OnTenantSchema() []Grant {
+	return []Grant{{Resource: "usage", Role: Tenant, On: Schema, Privileges: []string{"USAGE"}}}
+}
+
+// TenantDefaults are the default privileges on what the admin will create in a tenant's schema.
+func TenantDefaults() []Grant {
+	return []Grant{
+		{Resource: "tables", Role: Tenant, On: Table, Privileges: []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+		// USAGE for serial columns.
+		{Resource: "sequences", Role: Tenant, On: Sequence, Privileges: []string{"USAGE", "SELECT"}},
+	}
+}
+
+// OnAdopted is who holds what, beside the admin, on a schema that is adopted and on what is in it:
+// what default privileges give for later objects, on those that exist. first has the tenant and
+// PUBLIC; last has the app.
+func OnAdopted() (first, last []Grant) {
+	for _, grant := range TenantDefaults() {
+		grant.Resource = "adopted-" + grant.Resource
+		first = append(first, grant)
+	}
+	first = append(first, Grant{Resource: "public-on-adopted", Role: Public, On: Schema})
+	for _, grant := range Defaults() {
+		switch {
+		case grant.Role != App: // functions belong to the migrations
+			continue
+		case grant.On == Schema:
+			grant.Resource = "app-on-adopted"
+		default:
+			grant.Resource = "app-on-adopted-" + string(grant.On) + "s"
+		}
+		last = append(last, grant)
+	}
+	return first, last
+}
+
+// Holds are the privileges of a role on objects of a kind: on the database, on a tenant's schema and
+// in it, for a tenant in its own.
+func Holds(role Role, on Kind) (privileges []string) {
+	for _, grants := range [][]Grant{OnDatabase(), Defaults(), OnTenantSchema(), TenantDefaults()} {
+		for _, grant := range grants {
+			if grant.On == on && (grant.Role == role || slices.Contains(MemberOf(role), grant.Role)) {
+				privileges = append(privileges, grant.Privileges...)
+			}
+		}
+	}
+	return privileges
+}
+
+// Needs are those of Holds without which a role cannot work. The rest a migration may take away:
+// which tables a tenant may write is the application's to decide.
+func Needs(role Role, on Kind) []string {
+	return slices.DeleteFunc(Holds(role, on), func(privilege string) bool {
+		return on == Table && privilege != "SELECT"
+	})
+}
+
+// May reports whether a role may hold a privilege on an object of a tenant's schema, its own if it is
+// a tenant: what it holds by the model, and EXECUTE on single functions, which migrations grant.
+func May(role Role, on Kind, privilege string) bool {
+	return slices.Contains(Holds(role, on), privilege) || on == Function && LogsIn(role)
+}

@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"slices"
+	"testing"
+)
+
+func everyGrant() []Grant {
+	first, last := OnAdopted()
+	return slices.Concat(OnDatabase(), OnClosedDatabases(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), first, last)
+}
+
+// TestWritersAreTenants: only a tenant writes, and only rows.
+func TestWritersAreTenants(t *testing.T) {
+	for _, grant := range everyGrant() {
+		for _, privilege := range grant.Privileges {
+			switch privilege {
+			case "CONNECT", "USAGE", "SELECT":
+			case "INSERT", "UPDATE", "DELETE":
+				if grant.Role != Tenant {
+					t.Errorf("%s gives %s %s", grant.Resource, grant.Role, privilege)
+				}
+			default:
+				t.Errorf("%s gives %s: nobody but an owner has it", grant.Resource, privilege)
+			}
+		}
+		if grant.Role == Public && len(grant.Privileges) > 0 {
+			t.Errorf("%s leaves %v to everybody", grant.Resource, grant.Privileges)
+		}
+	}
+}
+
+// TestMembershipsDoNotLeak: no login comes by another's data, or makes others members.
+func TestMembershipsDoNotLeak(t *testing.T) {
+	for _, m := range slices.Concat(SharedMemberships(), TenantMemberships()) {
+		if LogsIn(m.Member) && m.AdminOption {
+			t.Errorf("%s has the admin option on %s", m.Member, m.Of)
+		}
+		if m.Member == Tenant && m.Of != AllTenants {
+			t.Errorf("a tenant is a member of %s", m.Of)
+		}
+		if m.Of == Tenant && m.Member != AllTenantsAdmin {
+			t.Errorf("%s is a member of every tenant", m.Member)
+		}
+	}
+}
+
+// TestResourcesHaveNamesOfTheirOwn: two resources of one stack never share a logical name.
+func TestResourcesHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	first, last := OnAdopted()
+	for _, grant := range slices.Concat(OnDatabase(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), first, last) {
+		if seen[grant.Resource] || grant.Resource == "" {
+			t.Errorf("the name %q is taken", grant.Resource)
+		}
+		seen[grant.Resource] = true
+	}
+}
+
+func TestHolds(t *testing.T) {
+	for _, c := range []struct {
+		role  Role
+		on    Kind
+		holds []string
+	}{
+		{Tenant, Database, []string{"CONNECT"}},
+		{Tenant, Schema, []string{"USAGE"}},
+		{Tenant, Table, []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
+		{Tenant, Sequence, []string{"USAGE", "SELECT"}},
+		{Tenant, Function, nil},
+		{App, Database, []string{"CONNECT"}},
+		{App, Schema, []string{"USAGE"}},
+		{App, Table, []string{"SELECT"}},
+		{App, Sequence, []string{"SELECT"}},
+		{Reader, Table, []string{"SELECT"}},
+		{AllTenants, Table, nil},
+		{AllTenantsAdmin, Table, nil},
+		{Public, Table, nil},
+	} {
+		if got := Holds(c.role, c.on); !slices.Equal(got, c.holds) {
+			t.Errorf("%s holds %v on a %s, want %v", c.role, got, c.on, c.holds)
+		}
+	}
+	if got := Needs(Tenant, Table); !slices.Equal(got, []string{"SELECT"}) {
+		t.Errorf("a tenant needs %v on a table", got)
+	}
+	if !May(Tenant, Function, "EXECUTE") || May(Public, Function, "EXECUTE") || May(App, Table, "INSERT") {
+		t.Error("what a role may hold is not what the model says")
+	}
+}
