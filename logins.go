@@ -42,7 +42,7 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 	if err != nil {
 		return nil, err
 	}
-	login := &Login{Name: fixed(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Roles: []pulumi.Resource{role}}
+	login := &Login{Name: unchanged(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Roles: []pulumi.Resource{role}}
 	login.Active = login.Name
 	if len(cfg.Alternating) == 0 || cfg.CanLogin {
 		login.Passwords[cfg.Name] = withChecks(password.Result, login.Name)

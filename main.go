@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 )
 
 func main() { pulumi.Run(deploy) }
@@ -41,10 +42,6 @@ func deploy(ctx *pulumi.Context) error {
 	return nil
 }
 
-// outputsVersion is that of the contract which the outputs are with other stacks. What is added
-// leaves it as it is; whatever else changes in names, shapes or meaning raises it.
-const outputsVersion = 1
-
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
@@ -59,18 +56,18 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 		tenantLogins[key] = tenant.Login.Active
 		maps.Copy(passwords, tenant.Login.Passwords)
 	}
-	ctx.Export("outputs_version", pulumi.Int(outputsVersion))
-	ctx.Export("app_service_role_name", shared.App)
-	ctx.Export("admin_service_role_name", shared.Admin)
-	ctx.Export("admin_service_login_name", shared.Logins["admin"])
-	ctx.Export("all_tenants_role_name", shared.AllTenants)
-	ctx.Export("all_tenants_admin_role_name", shared.AllTenantsAdmin)
-	ctx.Export("role_names", shared.Roles)
-	ctx.Export("login_names", shared.Logins)
-	ctx.Export("tenant_role_names", tenantRoles)
-	ctx.Export("tenant_login_names", tenantLogins)
-	ctx.Export("tenant_schema_names", tenantSchemas)
-	ctx.Export("retired_role_names", retiredRoles)
-	ctx.Export("database_name", pulumi.String(cfg.Database))
-	ctx.Export("passwords", pulumi.ToSecret(passwords))
+	ctx.Export(policy.OutputVersion, pulumi.Int(policy.OutputsVersion))
+	ctx.Export(policy.OutputApp, shared.Names[policy.App])
+	ctx.Export(policy.OutputAdmin, shared.Names[policy.Admin])
+	ctx.Export(policy.OutputAdminLogin, shared.Logins["admin"])
+	ctx.Export(policy.OutputAllTenants, shared.Names[policy.AllTenants])
+	ctx.Export(policy.OutputAllTenantsAdmin, shared.Names[policy.AllTenantsAdmin])
+	ctx.Export(policy.OutputRoles, shared.Roles)
+	ctx.Export(policy.OutputLogins, shared.Logins)
+	ctx.Export(policy.OutputTenantRoles, tenantRoles)
+	ctx.Export(policy.OutputTenantLogins, tenantLogins)
+	ctx.Export(policy.OutputTenantSchemas, tenantSchemas)
+	ctx.Export(policy.OutputRetiredRoles, retiredRoles)
+	ctx.Export(policy.OutputDatabase, pulumi.String(cfg.Database))
+	ctx.Export(policy.OutputPasswords, pulumi.ToSecret(passwords))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"reflect"
 	"slices"
@@ -41,12 +42,19 @@ func devConfig(t *testing.T) map[string]string {
 	return cfg
 }
 
+var update = flag.Bool("update", false, "write testdata/graph.txt anew")
+
 // The committed dev stack registers exactly what testdata/graph.txt lists: every resource with
-// its inputs, the resource each input comes from, and its options.
+// its inputs, the resource each input comes from, and its options. `go test . -update` writes it anew.
 func TestDevStackGraph(t *testing.T) {
 	m := &mocks{}
 	if _, err := run(t, devConfig(t), m); err != nil {
 		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("testdata/graph.txt", []byte(m.describe()+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want, err := os.ReadFile("testdata/graph.txt")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 )
 
 // platformRoles are the shared roles of a cell, a stack of tenants on the server of another stack:
@@ -20,8 +21,9 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 	}
 	p, names, namesByKey := &config.Problems{}, map[string]string{}, map[string]map[string]any{}
 	for _, output := range []string{
-		"app_service_role_name", "admin_service_role_name", "all_tenants_role_name", "all_tenants_admin_role_name", "database_name",
-		"role_names", "login_names", "tenant_role_names", "tenant_login_names", "tenant_schema_names", "retired_role_names",
+		policy.OutputApp, policy.OutputAdmin, policy.OutputAllTenants, policy.OutputAllTenantsAdmin, policy.OutputDatabase,
+		policy.OutputRoles, policy.OutputLogins,
+		policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputTenantSchemas, policy.OutputRetiredRoles,
 	} {
 		details, err := platform.GetOutputDetails(output)
 		if err != nil {
@@ -40,15 +42,15 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 		return nil, err
 	}
 
-	if database := names["database_name"]; database != cfg.Database {
+	if database := names[policy.OutputDatabase]; database != cfg.Database {
 		p.Add("postgresql:database", "%s is not the database of %s; give %s", config.Show(cfg.Database), cfg.Platform, config.Show(database))
 	}
-	delete(names, "database_name") // databases and roles may share a name
+	delete(names, policy.OutputDatabase) // databases and roles may share a name
 	taken := config.Claims{}
 	for _, output := range slices.Sorted(maps.Keys(names)) {
 		taken[names[output]] = cfg.Platform + " (" + output + ")"
 	}
-	shared := map[string]pulumi.StringMap{"role_names": {}, "login_names": {}}
+	shared := map[string]pulumi.StringMap{policy.OutputRoles: {}, policy.OutputLogins: {}}
 	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
 		for _, key := range slices.Sorted(maps.Keys(namesByKey[output])) {
 			name := fmt.Sprint(namesByKey[output][key])
@@ -60,13 +62,16 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 	}
 	taken.AddTenants(p, cfg)
 	return &SharedRoles{
-		App:             pulumi.String(names["app_service_role_name"]).ToStringOutput(),
-		Admin:           pulumi.String(names["admin_service_role_name"]).ToStringOutput(),
-		AllTenants:      pulumi.String(names["all_tenants_role_name"]).ToStringOutput(),
-		AllTenantsAdmin: pulumi.String(names["all_tenants_admin_role_name"]).ToStringOutput(),
-		Roles:           shared["role_names"],
-		Logins:          shared["login_names"],
-		Passwords:       pulumi.StringMap{},
-		Ready:           []pulumi.Resource{platform},
+		Names: roleNames{
+			policy.Public:          pulumi.String("public"),
+			policy.App:             pulumi.String(names[policy.OutputApp]),
+			policy.Admin:           pulumi.String(names[policy.OutputAdmin]),
+			policy.AllTenants:      pulumi.String(names[policy.OutputAllTenants]),
+			policy.AllTenantsAdmin: pulumi.String(names[policy.OutputAllTenantsAdmin]),
+		},
+		Roles:     shared[policy.OutputRoles],
+		Logins:    shared[policy.OutputLogins],
+		Passwords: pulumi.StringMap{},
+		Ready:     []pulumi.Resource{platform},
 	}, p.Err()
 }

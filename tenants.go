@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 )
 
 // Tenant is one tenant's login role and schema, and the privileges that tie the two together.
@@ -43,7 +44,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *Share
 	if err := ctx.RegisterComponentResource("tenant-permissions:index:Tenant", key, tenant); err != nil {
 		return nil, err
 	}
-	if err := tenant.newRole(ctx, key, cfg.Tenants[key], shared); err != nil {
+	if err := tenant.newRole(ctx, key, cfg, shared); err != nil {
 		return nil, err
 	}
 	schema, err := tenant.newSchema(ctx, key, cfg, shared)
@@ -62,22 +63,18 @@ func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *Share
 }
 
 // newRole registers the tenant's role, which logs in.
-func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Tenant, shared *SharedRoles) (err error) {
-	parent := pulumi.Parent(tenant)
-	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Login, postgresql.RoleArgs{
-		Roles:       pulumi.StringArray{shared.AllTenants},
-		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Schema)},
-	}, parent, pulumi.DependsOn(shared.Ready))
+func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (err error) {
+	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Tenants[key].Login, postgresql.RoleArgs{
+		Roles:       shared.Names.memberOf(policy.Tenant),
+		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Tenants[key].Schema)},
+	}, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready))
 	if err != nil {
 		return err
 	}
-	// Dropping the role ends its memberships; an explicit REVOKE before that fails on PostgreSQL
-	// 16+ (dependent privileges exist) once admin has granted the tenant's role to somebody.
-	_, err = postgresql.NewGrantRole(ctx, key+"-grant-role", &postgresql.GrantRoleArgs{
-		Role:            shared.AllTenantsAdmin,
-		GrantRole:       tenant.Login.Name,
-		WithAdminOption: pulumi.Bool(true),
-	}, parent, pulumi.DeletedWith(tenant.Login.Roles[0]), pulumi.DeleteBeforeReplace(true))
+	// Dropping the role ends its memberships. An explicit REVOKE before that fails on PostgreSQL 16+
+	// (dependent privileges exist) once the admin has granted the tenant's role to somebody.
+	withRole := tenant.scope(key, cfg, shared).with(pulumi.DeletedWith(tenant.Login.Roles[0]))
+	_, err = newMemberships(ctx, withRole, policy.TenantMemberships())
 	return err
 }
 
@@ -104,63 +101,45 @@ func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Conf
 	schema, err := postgresql.NewSchema(ctx, key+"-schema", &postgresql.SchemaArgs{
 		Name:        pulumi.String(name),
 		Database:    pulumi.String(cfg.Database),
-		Owner:       shared.Admin,
+		Owner:       shared.Names[policy.Admin],
 		DropCascade: pulumi.Bool(drop),
 	}, pulumi.Parent(tenant), pulumi.DependsOn(after), keepName(), pulumi.Protect(cfg.ProtectTenants && !drop))
 	if err != nil {
 		return nil, err
 	}
-	tenant.SchemaName = fixed("tenants."+key+".schema", name, schema.Name)
+	tenant.SchemaName = unchanged("tenants."+key+".schema", name, schema.Name)
 	return schema, nil
 }
 
-// newPrivileges registers what the tenant may do in its schema. It owns nothing: admin owns the
-// schema and what is in it, so the tenant's code, which may be SQL written by a model, can
-// neither drop nor alter nor grant what it works with.
+// newPrivileges registers what the tenant may do in its schema. It owns nothing. The admin owns the
+// schema and what is in it, so the tenant's code, which may be SQL written by a model, can neither
+// drop nor alter nor grant what it works with.
 func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles, schema *postgresql.Schema) error {
-	mine := map[string][]string{
-		"table":    {"SELECT", "INSERT", "UPDATE", "DELETE"},
-		"sequence": {"USAGE", "SELECT"}, // for serial columns
+	in := tenant.scope(key, cfg, shared)
+	// They go with the schema. Where PostgreSQL refuses to drop it because of the data in it, the
+	// tenant still has everything and can be put back.
+	withSchema := in.with(pulumi.DeletedWith(schema))
+	after, err := newGrants(ctx, withSchema, policy.OnTenantSchema(), []pulumi.Resource{schema})
+	if err != nil {
+		return err
 	}
-	// They go with the schema: if it is refused to go because of the data in it, the tenant still
-	// has everything and can be put back.
-	withSchema := []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.DeletedWith(schema), pulumi.DeleteBeforeReplace(true)}
-	grants := []grant{{name: key + "-usage", objectType: "schema", role: tenant.Login.Name, privileges: []string{"USAGE"}, opts: withSchema}}
 	if cfg.Tenants[key].Adopt {
 		// What is there already has no default privileges, and neither the owner of its schema nor
 		// PUBLIC can be relied on. Without adopt it all stays as it is then.
-		stays := tenant.adopted()
-		grants = append(grants,
-			grant{name: key + "-adopted-tables", objectType: "table", role: tenant.Login.Name, privileges: mine["table"], opts: stays},
-			grant{name: key + "-adopted-sequences", objectType: "sequence", role: tenant.Login.Name, privileges: mine["sequence"], opts: stays},
-			grant{name: key + "-public-on-adopted", objectType: "schema", role: pulumi.String("public"), opts: stays},
-		)
-	}
-	var err error
-	if tenant.Privileges, err = tenant.newGrants(ctx, cfg, grants, []pulumi.Resource{schema}); err != nil {
-		return err
-	}
-	for _, objects := range slices.Sorted(maps.Keys(mine)) {
-		defaults, err := postgresql.NewDefaultPrivileges(ctx, key+"-"+objects+"s", &postgresql.DefaultPrivilegesArgs{
-			Database:   pulumi.String(cfg.Database),
-			Schema:     tenant.SchemaName,
-			Owner:      shared.Admin,
-			ObjectType: pulumi.String(objects),
-			Role:       tenant.Login.Name,
-			Privileges: pulumi.ToStringArray(mine[objects]),
-		}, withSchema...)
-		if err != nil {
+		first, _ := policy.OnAdopted()
+		if after, err = newGrants(ctx, in.with(pulumi.RetainOnDelete(true)), first, after); err != nil {
 			return err
 		}
-		tenant.Privileges = append(tenant.Privileges, defaults)
 	}
-	return nil
+	defaults, err := newDefaultPrivileges(ctx, withSchema, policy.TenantDefaults())
+	tenant.Privileges = append(after, defaults...)
+	return err
 }
 
 // newAdoptions registers what the app may do in adopted schemas, where its default privileges did not
-// hold. These grants come after all other privileges, and one after the other: for a grant to the app
-// the provider locks it and then its members, the admin and the user it connects as among them, and for
-// the default privileges of the admin that and then this user. From PostgreSQL 16 on, where the user is
+// hold. These grants come after all other privileges, and one after the other. For a grant to the app
+// the provider locks it and then its members, the admin and the user it connects as among them. For
+// default privileges it locks the admin and then this user. From PostgreSQL 16 on, where the user is
 // a member of every role it makes, the two would deadlock.
 func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
 	var after []pulumi.Resource
@@ -169,31 +148,24 @@ func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, t
 		after = append(after, tenants[key].Privileges...)
 	}
 	for _, key := range keys {
-		tenant := tenants[key]
 		if !cfg.Tenants[key].Adopt || cfg.Tenants[key].Retire != config.NotRetired {
 			continue
 		}
-		after, err = tenant.newGrants(ctx, cfg, []grant{
-			{name: key + "-app-on-adopted", objectType: "schema", role: shared.App, privileges: []string{"USAGE"}, opts: tenant.adopted()},
-			{name: key + "-app-on-adopted-tables", objectType: "table", role: shared.App, privileges: []string{"SELECT"}, opts: tenant.adopted()},
-			{name: key + "-app-on-adopted-sequences", objectType: "sequence", role: shared.App, privileges: []string{"SELECT"}, opts: tenant.adopted()},
-		}, after)
-		if err != nil {
+		_, last := policy.OnAdopted()
+		in := tenants[key].scope(key, cfg, shared).with(pulumi.RetainOnDelete(true))
+		if after, err = newGrants(ctx, in, last, after); err != nil {
 			return fmt.Errorf("tenant %s: %w", key, err)
 		}
 	}
 	return nil
 }
 
-// newGrants registers grants in the tenant's schema.
-func (tenant *Tenant) newGrants(ctx *pulumi.Context, cfg config.Config, grants []grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
-	for i := range grants {
-		grants[i].database, grants[i].schema = cfg.Database, tenant.SchemaName
+// scope is where the tenant's privileges hold: in its schema.
+func (tenant *Tenant) scope(key string, cfg config.Config, shared *SharedRoles) scope {
+	names := maps.Clone(shared.Names)
+	names[policy.Tenant] = tenant.Login.Name
+	return scope{
+		prefix: key + "-", database: cfg.Database, schema: tenant.SchemaName, names: names,
+		opts: []pulumi.ResourceOption{pulumi.Parent(tenant)},
 	}
-	return newGrants(ctx, grants, after)
-}
-
-// adopted are the options of grants on what was there before: their end takes nothing away.
-func (tenant *Tenant) adopted() []pulumi.ResourceOption {
-	return []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.RetainOnDelete(true)}
 }

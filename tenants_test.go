@@ -81,8 +81,8 @@ func TestClosedDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"public-on-database-postgres": "Grant public-on-database-postgres database=postgres objectType=database privileges=[] role=public after=public-on-database-other",
-		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=all-tenants-on-database",
+		"public-on-database-postgres": "Grant public-on-database-postgres database=postgres objectType=database privileges=[] role=public after=public-on-database-other deleteBeforeReplace",
+		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=public-on-schema-public deleteBeforeReplace",
 	} {
 		if got := describe(m.named(t, name)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -98,7 +98,7 @@ func TestAdopt(t *testing.T) {
 		t.Fatal(err)
 	}
 	on := " parent=acme database=platform objectType="
-	schema, stays := " schema=legacy<-acme-schema", " retainOnDelete"
+	schema, stays := " schema=legacy<-acme-schema", " retainOnDelete deleteBeforeReplace"
 	privileges := " after=acme-sequences after=acme-tables after=globex-sequences after=globex-tables after=hooli-sequences after=hooli-tables" +
 		" after=acme-public-on-adopted after=globex-public-on-adopted after=hooli-usage"
 	for name, want := range map[string]string{
