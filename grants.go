@@ -47,10 +47,15 @@ func (s scope) options(more ...pulumi.ResourceOption) []pulumi.ResourceOption {
 // last is returned, or after if there is none.
 func newGrants(ctx *pulumi.Context, s scope, grants []policy.Grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	for _, grant := range grants {
+		objectType := string(grant.On)
+		if grant.On == policy.Function {
+			// GRANT ON ALL FUNCTIONS leaves procedures out. ALTER DEFAULT PRIVILEGES has no such difference.
+			objectType = "routine"
+		}
 		resource, err := postgresql.NewGrant(ctx, s.prefix+grant.Resource+s.suffix, &postgresql.GrantArgs{
 			Database:   pulumi.String(s.database),
 			Schema:     s.schema,
-			ObjectType: pulumi.String(grant.On),
+			ObjectType: pulumi.String(objectType),
 			Role:       s.names[grant.Role],
 			Privileges: pulumi.ToStringArray(grant.Privileges),
 		}, s.options(pulumi.DependsOn(after))...)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
 	"tenant-permissions/internal/scram"
 )
 
@@ -113,5 +115,40 @@ func TestAlternatingLogins(t *testing.T) {
 	}
 	if name, _ := await(t, exports["admin_service_login_name"]); name != "admin_service_login_a" {
 		t.Errorf("admin_service_login_name: got %v", name)
+	}
+}
+
+// An expiry is given in UTC. The server's text of it is ignored, and another expiry replaces the role.
+func TestValidUntil(t *testing.T) {
+	readers := `{"oncall":{"validUntil":"2030-06-01T10:00:00+02:00","logins":{"active":"a"}},"analyst":{}}`
+	m := &mocks{}
+	if _, err := run(t, stackConfig(`{"acme":{}}`, `{}`, readers), m); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"oncall-role": "2030-06-01 08:00:00Z", "oncall-b-role": "2030-06-01 08:00:00Z", "analyst-role": "infinity"} {
+		got := describe(m.named(t, name))
+		if !strings.Contains(got, " validUntil="+text+" ") || !strings.HasSuffix(got, " deleteBeforeReplace replacementTrigger="+text+" ignores=name,validUntil") {
+			t.Errorf("got %s", got)
+		}
+	}
+	if got := describe(m.named(t, "oncall-password")); strings.Contains(got, "replacementTrigger") {
+		t.Errorf("another expiry makes another password: %s", got)
+	}
+	for _, test := range []struct {
+		deployed string
+		accepted bool
+	}{
+		{"2030-06-01 08:00:00+00", true},
+		{"2030-06-01 13:30:00+05:30", true},
+		{"2030-05-31 22:00:00-10", true},
+		{"2030-06-01 08:00:00+01", false},
+		{"infinity", false},
+		{"Sat Jun 01 08:00:00 2030 UTC", false},
+	} {
+		_, err := run(t, stackConfig(`{}`, `{}`, readers), &mocks{deployed: map[string]resource.PropertyMap{"oncall-role": {"validUntil": resource.NewProperty(test.deployed)}}})
+		want := "readers.oncall.validUntil: its password is valid until " + test.deployed + " on the server, and until 2030-06-01 08:00:00Z in the config"
+		if test.accepted && err != nil || !test.accepted && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got error %v", test.deployed, err)
+		}
 	}
 }

@@ -45,7 +45,8 @@ func deploy(ctx *pulumi.Context) error {
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
-	passwords := maps.Clone(shared.Passwords)
+	tenantAgents, agentsRoles := pulumi.StringMapMap{}, pulumi.StringMap{}
+	passwords, limits := maps.Clone(shared.Passwords), maps.Clone(shared.Limits)
 	for key, tenant := range tenants {
 		tenantSchemas[key] = tenant.SchemaName
 		if cfg.Tenants[key].Retire != config.NotRetired {
@@ -54,7 +55,20 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 		}
 		tenantRoles[key] = tenant.Login.Name
 		tenantLogins[key] = tenant.Login.Active
-		maps.Copy(passwords, tenant.Login.Passwords)
+		logins := []*Login{tenant.Login}
+		if len(tenant.Agents) > 0 {
+			agentsRoles[key] = tenant.AgentsRole
+			names := pulumi.StringMap{}
+			for agent, login := range tenant.Agents {
+				names[agent] = login.Active
+				logins = append(logins, login)
+			}
+			tenantAgents[key] = names
+		}
+		for _, login := range logins {
+			maps.Copy(passwords, login.Passwords)
+			maps.Copy(limits, login.Limits)
+		}
 	}
 	ctx.Export(policy.OutputVersion, pulumi.Int(policy.OutputsVersion))
 	ctx.Export(policy.OutputApp, shared.Names[policy.App])
@@ -67,7 +81,11 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 	ctx.Export(policy.OutputTenantRoles, tenantRoles)
 	ctx.Export(policy.OutputTenantLogins, tenantLogins)
 	ctx.Export(policy.OutputTenantSchemas, tenantSchemas)
+	ctx.Export(policy.OutputTenantAgents, tenantAgents)
+	ctx.Export(policy.OutputAgentRoles, agentsRoles)
 	ctx.Export(policy.OutputRetiredRoles, retiredRoles)
+	ctx.Export(policy.OutputExtensionSchema, shared.ExtensionSchema)
+	ctx.Export(policy.OutputLimits, limits)
 	ctx.Export(policy.OutputDatabase, pulumi.String(cfg.Database))
 	ctx.Export(policy.OutputPasswords, pulumi.ToSecret(passwords))
 }

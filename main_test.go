@@ -102,9 +102,16 @@ func TestNamesComeFromResources(t *testing.T) {
 // The contract with other stacks, of outputsVersion 1: these names and shapes. An output more is one
 // line more here; anything else needs another version.
 func TestOutputs(t *testing.T) {
-	exports, err := run(t, stackConfig(`{"acme":{},"globex":{"role":"g_login","schema":"g"}}`, `{}`, `{"analyst":{}}`), &mocks{})
+	cfg := stackConfig(
+		`{"acme":{"connectionLimit":7,"idleInTransactionSessionTimeout":"1min","agents":{"chat":{"statementTimeout":"15s"}}},"globex":{"role":"g_login","schema":"g"}}`,
+		`{}`, `{"analyst":{"validUntil":"2030-01-01T00:00:00Z"}}`)
+	cfg["tenant-permissions:extensions"] = `{"vector":{}}`
+	exports, err := run(t, cfg, &mocks{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	limits := func(connections, statement, idle int) map[string]any {
+		return map[string]any{"connectionLimit": connections, "statementTimeout": statement, "idleInTransactionSessionTimeout": idle}
 	}
 	want := map[string]any{
 		"outputs_version":             1,
@@ -119,12 +126,24 @@ func TestOutputs(t *testing.T) {
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "g_login"},
 		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "g"},
 		"retired_role_names":          map[string]string{},
-		"database_name":               "platform",
+		"tenant_agent_login_names":    map[string]map[string]string{"acme": {"chat": "tenant_acme_chat"}},
+		"tenant_agents_role_names":    map[string]string{"acme": "tenant_acme_agents"},
+		"extension_schema_name":       "extensions",
+		"login_limits": map[string]any{
+			"app_service_role":    limits(-1, 0, 0),
+			"admin_service_login": limits(-1, 0, 0),
+			"analyst":             map[string]any{"connectionLimit": -1, "statementTimeout": 0, "idleInTransactionSessionTimeout": 0, "validUntil": "2030-01-01T00:00:00Z"},
+			"tenant_acme":         limits(7, 0, 60_000),
+			"tenant_acme_chat":    limits(-1, 15_000, 0),
+			"g_login":             limits(-1, 0, 0),
+		},
+		"database_name": "platform",
 		"passwords": map[string]string{
 			"app_service_role":    generated("app-service-password"),
 			"admin_service_login": generated("admin-login-password"),
 			"analyst":             generated("analyst-password"),
 			"tenant_acme":         generated("acme-password"),
+			"tenant_acme_chat":    generated("acme-agent-chat-password"),
 			"g_login":             generated("globex-password"),
 		},
 	}
@@ -148,7 +167,7 @@ func TestNoTenants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tenant_role_names", "tenant_login_names", "tenant_schema_names", "retired_role_names"} {
+	for _, name := range []string{"tenant_role_names", "tenant_login_names", "tenant_schema_names", "retired_role_names", "tenant_agents_role_names"} {
 		if value, _ := await(t, exports[name]); !reflect.DeepEqual(value, map[string]string{}) {
 			t.Errorf("output %s: got %v, want an empty map", name, value)
 		}
@@ -218,7 +237,8 @@ func TestAddedTenantTouchesNoOther(t *testing.T) {
 // Whatever resource fails, the run fails, and the error names the tenant it belongs to.
 func TestFailureNamesTheTenant(t *testing.T) {
 	m := &mocks{}
-	cfg := stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`)
+	cfg := stackConfig(`{"acme":{"agents":{"chat":{}}}}`, `{}`, `{"analyst":{}}`)
+	cfg["tenant-permissions:extensions"] = `{"vector":{}}`
 	if _, err := run(t, cfg, m); err != nil {
 		t.Fatal(err)
 	}
@@ -234,8 +254,8 @@ func TestFailureNamesTheTenant(t *testing.T) {
 			t.Errorf("%s does not name its tenant", args.Name)
 		}
 	}
-	if len(types) != 7 {
-		t.Errorf("failed %d types, want the six of the providers and the component: %v", len(types), types)
+	if len(types) != 8 {
+		t.Errorf("failed %d types, want the seven of the providers and the component: %v", len(types), types)
 	}
 }
 
@@ -258,10 +278,15 @@ func TestDeployedSettingsStay(t *testing.T) {
 		"roles.allTenants.name":           {"all-tenants": {"name": resource.NewProperty("old")}},
 		"roles.allTenantsAdmin.name":      {"all-tenants-admin": {"name": resource.NewProperty("old")}},
 		"readers.analyst.name":            {"analyst-role": {"name": resource.NewProperty("old")}},
+		"tenants.acme.agents":             {"acme-agents": {"name": resource.NewProperty("old")}},
+		"tenants.acme.agents.chat.name":   {"acme-agent-chat-role": {"name": resource.NewProperty("old")}},
+		"extensionSchema":                 {"extension-schema": {"name": resource.NewProperty("old")}},
 		"tenants.acme.role":               {"acme-role": {"name": resource.NewProperty("old")}},
 		"tenants.acme.schema":             {"acme-schema": {"name": resource.NewProperty("old")}},
 	} {
-		_, err := run(t, stackConfig(`{"acme":{}}`, `{}`, `{"analyst":{}}`), &mocks{deployed: deployed})
+		cfg := stackConfig(`{"acme":{"agents":{"chat":{}}}}`, `{}`, `{"analyst":{}}`)
+		cfg["tenant-permissions:extensions"] = `{"vector":{}}`
+		_, err := run(t, cfg, &mocks{deployed: deployed})
 		if err == nil || !strings.Contains(err.Error(), path+" cannot change after deployment: deployed ") {
 			t.Errorf("%s: got error %v", path, err)
 		}
@@ -288,7 +313,7 @@ func TestSettingsArrive(t *testing.T) {
 		"admin-login-role":   `{"assumeRole":"owner","bypassRowLevelSecurity":false,"connectionLimit":2,"login":true,"name":"owner_login","roles":["owner"]}`,
 		"all-tenants":        `{"login":false,"name":"everyone"}`,
 		"all-tenants-admin":  `{"bypassRowLevelSecurity":false,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"everyone_admin","replication":false,"superuser":false}`,
-		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"]}`,
+		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"],"validUntil":"infinity"}`,
 		"max-role":           `{"bypassRowLevelSecurity":false,"connectionLimit":2147483647,"login":false,"name":"` + longest + `","roles":["everyone"],"searchPaths":["s"]}`,
 		longKey + "-role":    `{"bypassRowLevelSecurity":false,"connectionLimit":0,"login":true,"name":"tenant_` + longKey + `","roles":["everyone"],"searchPaths":["tenant_` + longKey + `"]}`,
 	} {

@@ -129,7 +129,7 @@ func describe(args pulumi.MockResourceArgs) string {
 		if secret {
 			text = "secret"
 		}
-		for _, urn := range rpc.GetPropertyDependencies()[string(key)].GetUrns() {
+		for _, urn := range slices.Sorted(slices.Values(rpc.GetPropertyDependencies()[string(key)].GetUrns())) {
 			text += "<-" + resource.URN(urn).Name()
 			edges[urn] = true
 		}
@@ -151,6 +151,9 @@ func describe(args pulumi.MockResourceArgs) string {
 	}
 	if rpc.GetDeleteBeforeReplace() {
 		words = append(words, "deleteBeforeReplace")
+	}
+	if trigger := rpc.GetReplacementTrigger(); trigger != nil {
+		words = append(words, fmt.Sprintf("replacementTrigger=%v", trigger.AsInterface()))
 	}
 	if ignored := rpc.GetIgnoreChanges(); len(ignored) > 0 {
 		words = append(words, "ignores="+strings.Join(ignored, ","))

@@ -21,9 +21,10 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 	}
 	p, names, namesByKey := &config.Problems{}, map[string]string{}, map[string]map[string]any{}
 	for _, output := range []string{
-		policy.OutputApp, policy.OutputAdmin, policy.OutputAllTenants, policy.OutputAllTenantsAdmin, policy.OutputDatabase,
+		policy.OutputApp, policy.OutputAdmin, policy.OutputAllTenants, policy.OutputAllTenantsAdmin, policy.OutputDatabase, policy.OutputExtensionSchema,
 		policy.OutputRoles, policy.OutputLogins,
 		policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputTenantSchemas, policy.OutputRetiredRoles,
+		policy.OutputTenantAgents, policy.OutputAgentRoles,
 	} {
 		details, err := platform.GetOutputDetails(output)
 		if err != nil {
@@ -45,20 +46,15 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 	if database := names[policy.OutputDatabase]; database != cfg.Database {
 		p.Add("postgresql:database", "%s is not the database of %s; give %s", config.Show(cfg.Database), cfg.Platform, config.Show(database))
 	}
-	delete(names, policy.OutputDatabase) // databases and roles may share a name
 	taken := config.Claims{}
 	for _, output := range slices.Sorted(maps.Keys(names)) {
-		taken[names[output]] = cfg.Platform + " (" + output + ")"
-	}
-	shared := map[string]pulumi.StringMap{policy.OutputRoles: {}, policy.OutputLogins: {}}
-	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
-		for _, key := range slices.Sorted(maps.Keys(namesByKey[output])) {
-			name := fmt.Sprint(namesByKey[output][key])
-			taken[name] = cfg.Platform + " (" + config.Join(output, key) + ")"
-			if byKey, ok := shared[output]; ok {
-				byKey[key] = pulumi.String(name)
-			}
+		// Databases and roles may share a name. Without extensions their schema has none.
+		if output != policy.OutputDatabase && names[output] != "" {
+			taken[names[output]] = cfg.Platform + " (" + output + ")"
 		}
+	}
+	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
+		claimAll(taken, cfg.Platform, output, namesByKey[output])
 	}
 	taken.AddTenants(p, cfg)
 	return &SharedRoles{
@@ -69,9 +65,32 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 			policy.AllTenants:      pulumi.String(names[policy.OutputAllTenants]),
 			policy.AllTenantsAdmin: pulumi.String(names[policy.OutputAllTenantsAdmin]),
 		},
-		Roles:     shared[policy.OutputRoles],
-		Logins:    shared[policy.OutputLogins],
-		Passwords: pulumi.StringMap{},
-		Ready:     []pulumi.Resource{platform},
+		Roles:           stringMap(namesByKey[policy.OutputRoles]),
+		Logins:          stringMap(namesByKey[policy.OutputLogins]),
+		Passwords:       pulumi.StringMap{},
+		Limits:          pulumi.Map{},
+		SearchedSchema:  names[policy.OutputExtensionSchema],
+		ExtensionSchema: pulumi.String(names[policy.OutputExtensionSchema]).ToStringOutput(),
+		Ready:           []pulumi.Resource{platform},
 	}, p.Err()
+}
+
+// claimAll claims the names of an output of the platform, by key or by keys within keys.
+func claimAll(taken config.Claims, platform, path string, names map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		switch value := names[key].(type) {
+		case map[string]any:
+			claimAll(taken, platform, config.Join(path, key), value)
+		default:
+			taken[fmt.Sprint(value)] = platform + " (" + config.Join(path, key) + ")"
+		}
+	}
+}
+
+func stringMap(names map[string]any) pulumi.StringMap {
+	all := pulumi.StringMap{}
+	for key, name := range names {
+		all[key] = pulumi.String(fmt.Sprint(name))
+	}
+	return all
 }

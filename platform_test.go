@@ -32,6 +32,9 @@ func platformOutputs() resource.PropertyMap {
 		"tenant_login_names":          map[string]any{"hooli": "tenant_hooli_a"},
 		"tenant_schema_names":         map[string]any{"hooli": "hooli_data", "umbrella": "umbrella"},
 		"retired_role_names":          map[string]any{"umbrella": "tenant_umbrella"},
+		"tenant_agent_login_names":    map[string]any{"hooli": map[string]any{"chat": "hooli_chat_b"}},
+		"tenant_agents_role_names":    map[string]any{"hooli": "hooli_agents"},
+		"extension_schema_name":       "",
 		"passwords":                   resource.MakeSecret(resource.NewProperty(resource.PropertyMap{"reader": resource.NewProperty("hush")})),
 	})
 }
@@ -41,7 +44,7 @@ func platformOutputs() resource.PropertyMap {
 func TestCell(t *testing.T) {
 	whole, cell := &mocks{}, &mocks{platform: platformOutputs()}
 	roles := `{"app":{"name":"reader"},"admin":{"name":"owner","loginName":"owner_login"},"allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`
-	const tenants = `{"acme":{"adopt":true},"globex":{"schema":"platform","logins":{"active":"a"}}}`
+	const tenants = `{"acme":{"adopt":true,"executeFunctions":true,"agents":{"chat":{"name":"acme_chat"}}},"globex":{"schema":"platform","logins":{"active":"a"}}}`
 	if _, err := run(t, stackConfig(tenants, roles), whole); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +68,7 @@ func TestCell(t *testing.T) {
 		t.Errorf("registered besides the tenants: %v", urns)
 	}
 
+	noLimits := map[string]any{"connectionLimit": -1, "statementTimeout": 0, "idleInTransactionSessionTimeout": 0}
 	want := map[string]any{
 		"outputs_version":             1,
 		"app_service_role_name":       "reader",
@@ -79,8 +83,13 @@ func TestCell(t *testing.T) {
 		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a"},
 		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "platform"},
 		"retired_role_names":          map[string]string{},
+		"tenant_agent_login_names":    map[string]map[string]string{"acme": {"chat": "acme_chat"}},
+		"tenant_agents_role_names":    map[string]string{"acme": "tenant_acme_agents"},
+		"extension_schema_name":       "",
+		"login_limits":                map[string]any{"tenant_acme": noLimits, "tenant_globex_a": noLimits, "tenant_globex_b": noLimits, "acme_chat": noLimits},
 		"passwords": map[string]string{
 			"tenant_acme":     generated("acme-password"),
+			"acme_chat":       generated("acme-agent-chat-password"),
 			"tenant_globex_a": generated("globex-a-password"),
 			"tenant_globex_b": generated("globex-b-password"),
 		},

@@ -21,6 +21,12 @@ type SharedRoles struct {
 	Roles, Logins pulumi.StringMap
 	// Passwords by login name. The values are secret. A cell has none of the platform's.
 	Passwords pulumi.StringMap
+	// Limits of the logins, by login name. A cell has none of the platform's.
+	Limits pulumi.Map
+	// SearchedSchema is the name of the schema of the extensions, empty if there are none.
+	// ExtensionSchema is the same as an output, which fails if an extension is not in it.
+	SearchedSchema  string
+	ExtensionSchema pulumi.StringOutput
 	// Ready is the last shared resource. Depend on it to run after PUBLIC is closed and every default
 	// privilege is in place.
 	Ready []pulumi.Resource
@@ -31,9 +37,12 @@ type SharedRoles struct {
 func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error) {
 	shared := &SharedRoles{
 		Names: roleNames{policy.Public: pulumi.String("public")},
-		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{},
+		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}, Limits: pulumi.Map{},
 	}
-	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{})
+	if len(cfg.Extensions) > 0 {
+		shared.SearchedSchema = cfg.ExtensionSchema
+	}
+	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{SearchPaths: shared.searchPath()})
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +60,9 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	// does not make the login a member of something (PostgreSQL 16+), after which the provider could
 	// no longer update it.
 	admin, err := newLogin(ctx, "admin-login", "roles.admin.loginName", cfg.Admin.Login, postgresql.RoleArgs{
-		Roles:      shared.Names.memberOf(policy.AdminLogin),
-		AssumeRole: adminRole,
+		Roles:       shared.Names.memberOf(policy.AdminLogin),
+		AssumeRole:  adminRole,
+		SearchPaths: shared.searchPath(),
 	})
 	if err != nil {
 		return nil, err
@@ -61,10 +71,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 
 	// All tenants are members of one role that may connect: one entry in the database's ACL instead of
 	// one per tenant.
-	allTenants, err := postgresql.NewRole(ctx, "all-tenants", &postgresql.RoleArgs{
-		Name:  pulumi.String(cfg.AllTenants),
-		Login: pulumi.Bool(false),
-	}, keepName())
+	allTenants, err := newGroupRole(ctx, "all-tenants", cfg.AllTenants)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +88,9 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	logins := slices.Concat(app.Roles, admin.Roles)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
 		reader, err := newLogin(ctx, key, config.Join("readers", key)+".name", cfg.Readers[key], postgresql.RoleArgs{
-			Roles: shared.Names.memberOf(policy.Reader),
+			Roles:       shared.Names.memberOf(policy.Reader),
+			SearchPaths: shared.searchPath(),
+			ValidUntil:  pulumi.String(validUntil(cfg.Readers[key].ValidUntil)),
 		})
 		if err != nil {
 			return nil, err
@@ -106,11 +115,12 @@ func (shared *SharedRoles) addLogin(key string, role pulumi.StringInput, login *
 	shared.Roles[key] = role
 	shared.Logins[key] = login.Active
 	maps.Copy(shared.Passwords, login.Passwords)
+	maps.Copy(shared.Limits, login.Limits)
 }
 
 // newSharedPrivileges closes what PostgreSQL leaves open to PUBLIC, lets the shared roles into the
-// database, and declares the default privileges on everything that the admin will create. One
-// resource depends on the one before it; the last is returned.
+// database, declares the default privileges on everything that the admin will create, and installs the
+// extensions. One resource depends on the one before it; the last is returned.
 func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	database := scope{database: cfg.Database, names: shared.Names}
 	after, err := newGrants(ctx, database, policy.OnDatabase(), after)
@@ -135,7 +145,15 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedR
 			return nil, err
 		}
 	}
-	return after, nil
+	return newExtensions(ctx, cfg, shared, after)
+}
+
+// newGroupRole registers a role without login and attributes, which receives privileges only.
+func newGroupRole(ctx *pulumi.Context, name, roleName string, opts ...pulumi.ResourceOption) (*postgresql.Role, error) {
+	return postgresql.NewRole(ctx, name, &postgresql.RoleArgs{
+		Name:  pulumi.String(roleName),
+		Login: pulumi.Bool(false),
+	}, append(slices.Clone(opts), keepName())...)
 }
 
 // newImmutableRole registers a role that receives memberships and returns its name. Any update in

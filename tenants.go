@@ -19,6 +19,11 @@ type Tenant struct {
 	SchemaName pulumi.StringOutput
 	// Login is not among the component's outputs: the state holds its passwords once.
 	Login *Login
+	// Agents are the tenant's read-only logins by key, and AgentsRole is the name of their group role.
+	Agents     map[string]*Login
+	AgentsRole pulumi.StringOutput
+	// roles are the tenant's role and its agents', with all their alternating logins.
+	roles []pulumi.Resource
 	// Privileges are the last of the grants in the schema, and the default privileges; a retired tenant
 	// has none.
 	Privileges []pulumi.Resource
@@ -47,6 +52,9 @@ func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *Share
 	if err := tenant.newRole(ctx, key, cfg, shared); err != nil {
 		return nil, err
 	}
+	if err := tenant.newAgents(ctx, key, cfg, shared); err != nil {
+		return nil, err
+	}
 	schema, err := tenant.newSchema(ctx, key, cfg, shared)
 	if err != nil {
 		return nil, err
@@ -66,16 +74,48 @@ func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *Share
 func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (err error) {
 	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Tenants[key].Login, postgresql.RoleArgs{
 		Roles:       shared.Names.memberOf(policy.Tenant),
-		SearchPaths: pulumi.StringArray{pulumi.String(cfg.Tenants[key].Schema)},
+		SearchPaths: shared.searchPath(cfg.Tenants[key].Schema),
 	}, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready))
 	if err != nil {
 		return err
 	}
+	tenant.roles = tenant.Login.Roles
 	// Dropping the role ends its memberships. An explicit REVOKE before that fails on PostgreSQL 16+
 	// (dependent privileges exist) once the admin has granted the tenant's role to somebody.
 	withRole := tenant.scope(key, cfg, shared).with(pulumi.DeletedWith(tenant.Login.Roles[0]))
 	_, err = newMemberships(ctx, withRole, policy.TenantMemberships())
 	return err
+}
+
+// newAgents registers the tenant's agents and their group role, which has the privileges. So the
+// privileges on existing tables are granted once, with the first agent. Agents are no members of the
+// tenant's role.
+func (tenant *Tenant) newAgents(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) error {
+	agents, opts := cfg.Tenants[key].Agents, []pulumi.ResourceOption{pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready)}
+	if len(agents) == 0 {
+		return nil
+	}
+	group, err := newGroupRole(ctx, key+"-agents", cfg.Tenants[key].AgentsRole, opts...)
+	if err != nil {
+		return err
+	}
+	tenant.AgentsRole, tenant.Agents = unchanged("tenants."+key+".agents", cfg.Tenants[key].AgentsRole, group.Name), map[string]*Login{}
+	names := tenant.scope(key, cfg, shared).names
+	roles := []pulumi.Resource{group}
+	for _, agent := range slices.Sorted(maps.Keys(agents)) {
+		path := config.Join("tenants."+key+".agents", agent) + ".name"
+		login, err := newLogin(ctx, key+"-agent-"+agent, path, agents[agent], postgresql.RoleArgs{
+			Roles:       names.memberOf(policy.Agent),
+			SearchPaths: shared.searchPath(cfg.Tenants[key].Schema),
+		}, opts...)
+		if err != nil {
+			return err
+		}
+		tenant.Agents[agent] = login
+		roles = append(roles, login.Roles...)
+	}
+	tenant.roles = slices.Concat(tenant.roles, roles)
+	return nil
 }
 
 // newSchema registers the tenant's schema. It goes before the roles, of which one cannot be dropped
@@ -87,12 +127,9 @@ func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Config
 // empty role takes it: of two tenants with one schema the second fails, and nothing is touched.
 func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (*postgresql.Schema, error) {
 	drop, name := cfg.Tenants[key].Retire == config.RetireDrop, cfg.Tenants[key].Schema
-	after := tenant.Login.Roles
+	after := tenant.roles
 	if name != cfg.Tenants[key].Login.Name {
-		claim, err := postgresql.NewRole(ctx, key+"-schema-claim", &postgresql.RoleArgs{
-			Name:  pulumi.String(name),
-			Login: pulumi.Bool(false),
-		}, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready), keepName())
+		claim, err := newGroupRole(ctx, key+"-schema-claim", name, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready))
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +156,18 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.
 	// They go with the schema. Where PostgreSQL refuses to drop it because of the data in it, the
 	// tenant still has everything and can be put back.
 	withSchema := in.with(pulumi.DeletedWith(schema))
-	after, err := newGrants(ctx, withSchema, policy.OnTenantSchema(), []pulumi.Resource{schema})
+	grants, defaults := policy.OnTenantSchema(), policy.TenantDefaults()
+	if cfg.Tenants[key].ExecuteFunctions {
+		grants, defaults = append(grants, policy.OnFunctions()...), append(defaults, policy.FunctionDefaults()...)
+	}
+	after := []pulumi.Resource{schema}
+	if len(tenant.Agents) > 0 {
+		grants, defaults = append(grants, policy.OnAgents()...), append(defaults, policy.AgentDefaults()...)
+		// For a grant to their group role the provider locks all agents, and for an update of an agent
+		// this one. So the grants come after the agents, and before them when both go.
+		after = append(after, tenant.roles...)
+	}
+	after, err := newGrants(ctx, withSchema, grants, after)
 	if err != nil {
 		return err
 	}
@@ -131,8 +179,8 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.
 			return err
 		}
 	}
-	defaults, err := newDefaultPrivileges(ctx, withSchema, policy.TenantDefaults())
-	tenant.Privileges = append(after, defaults...)
+	all, err := newDefaultPrivileges(ctx, withSchema, defaults)
+	tenant.Privileges = append(after, all...)
 	return err
 }
 
@@ -164,6 +212,9 @@ func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, t
 func (tenant *Tenant) scope(key string, cfg config.Config, shared *SharedRoles) scope {
 	names := maps.Clone(shared.Names)
 	names[policy.Tenant] = tenant.Login.Name
+	if tenant.AgentsRole.OutputState != nil {
+		names[policy.Agents] = tenant.AgentsRole
+	}
 	return scope{
 		prefix: key + "-", database: cfg.Database, schema: tenant.SchemaName, names: names,
 		opts: []pulumi.ResourceOption{pulumi.Parent(tenant)},

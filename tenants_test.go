@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -112,6 +113,76 @@ func TestAdopt(t *testing.T) {
 	} {
 		if got := describe(m.named(t, name)); got != "Grant "+name+want {
 			t.Errorf("got  %s\nwant Grant %s", got, name+want)
+		}
+	}
+}
+
+// Agents have their privileges by a group role, on what is in the schema and on what will be. The
+// grants come after the agents. The schema goes before the agents, and without their privileges.
+func TestAgents(t *testing.T) {
+	m := &mocks{}
+	exports, err := run(t, stackConfig(`{"acme":{"agents":{"sql":{"suspended":true},"chat":{"connectionLimit":3,"statementTimeout":"15s","logins":{"active":"a"}}}},"globex":{"retire":"keep","agents":{"chat":{}}}}`, `{}`), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := " schema=tenant_acme<-acme-schema"
+	defaults := "parent=acme database=platform objectType=%s owner=admin_service_role<-admin-service-role privileges=[SELECT] role=tenant_acme_agents<-acme-agents" + in + " deletedWith=acme-schema deleteBeforeReplace"
+	grants := "parent=acme database=platform objectType=%s privileges=[%s] role=tenant_acme_agents<-acme-agents" + in
+	for _, want := range []string{
+		"Role acme-agents parent=acme login=false name=tenant_acme_agents after=default-functions ignores=name",
+		"Role acme-agent-sql-role parent=acme bypassRowLevelSecurity=false connectionLimit=-1 login=false name=tenant_acme_sql password=secret<-acme-agent-sql-password " +
+			"roles=[all_tenants tenant_acme_agents]<-all-tenants<-acme-agents searchPaths=[tenant_acme] after=default-functions ignores=name",
+		"Role acme-agent-chat-a-role parent=acme assumeRole=tenant_acme_chat<-acme-agent-chat-role bypassRowLevelSecurity=false connectionLimit=3 login=true name=tenant_acme_chat_a " +
+			"password=secret<-acme-agent-chat-a-password roles=[tenant_acme_chat]<-acme-agent-chat-role searchPaths=[tenant_acme] statementTimeout=15000 after=default-functions ignores=name",
+		"Grant acme-agents-usage " + fmt.Sprintf(grants, "schema", "USAGE") + " after=acme-usage deletedWith=acme-schema deleteBeforeReplace",
+		"Grant acme-agents-on-tables " + fmt.Sprintf(grants, "table", "SELECT") + " after=acme-agents-usage deletedWith=acme-schema deleteBeforeReplace",
+		"Grant acme-agents-on-sequences " + fmt.Sprintf(grants, "sequence", "SELECT") + " after=acme-agents-on-tables deletedWith=acme-schema deleteBeforeReplace",
+		"DefaultPrivileges acme-agents-tables " + fmt.Sprintf(defaults, "table"),
+		"DefaultPrivileges acme-agents-sequences " + fmt.Sprintf(defaults, "sequence"),
+	} {
+		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	after := "after=acme-agent-chat-a-role after=acme-agent-chat-b-role after=acme-agent-chat-role after=acme-agent-sql-role after=acme-agents"
+	for _, name := range []string{"acme-schema", "acme-usage"} {
+		if got := describe(m.named(t, name)); !strings.Contains(got, after) {
+			t.Errorf("got %s", got)
+		}
+	}
+	for _, args := range m.resources {
+		if strings.HasPrefix(args.Name, "globex-agents-") {
+			t.Errorf("the agents of a retired tenant have %s", args.Name)
+		}
+	}
+	if got := describe(m.named(t, "globex-agent-chat-role")); !strings.Contains(got, " login=false ") {
+		t.Errorf("got %s", got)
+	}
+	if agents, _ := await(t, exports["tenant_agent_login_names"]); !reflect.DeepEqual(agents, map[string]map[string]string{"acme": {"sql": "tenant_acme_sql", "chat": "tenant_acme_chat_a"}}) {
+		t.Errorf("tenant_agent_login_names: got %v", agents)
+	}
+}
+
+// Functions are the tenant's to execute only where the config says so, those that exist and later ones.
+func TestExecuteFunctions(t *testing.T) {
+	m := &mocks{}
+	cfg := stackConfig(`{"acme":{},"globex":{"executeFunctions":false}}`, `{}`)
+	cfg["tenant-permissions:tenantDefaults"] = `{"executeFunctions":true}`
+	if _, err := run(t, cfg, m); err != nil {
+		t.Fatal(err)
+	}
+	common := "parent=acme database=platform objectType=%s%s privileges=[EXECUTE] role=tenant_acme<-acme-role schema=tenant_acme<-acme-schema%s deletedWith=acme-schema deleteBeforeReplace"
+	for _, want := range []string{
+		"Grant acme-on-functions " + fmt.Sprintf(common, "routine", "", " after=acme-usage"),
+		"DefaultPrivileges acme-functions " + fmt.Sprintf(common, "function", " owner=admin_service_role<-admin-service-role", ""),
+	} {
+		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	for _, args := range m.resources {
+		if args.Name == "globex-on-functions" || args.Name == "globex-functions" {
+			t.Errorf("%s is registered", args.Name)
 		}
 	}
 }

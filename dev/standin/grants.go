@@ -78,7 +78,7 @@ func grants(s *server) resourceType {
 			"role":       {required: true, replaces: true},
 			"database":   {required: true, replaces: true},
 			"schema":     {replaces: true},
-			"objectType": {required: true, replaces: true, oneOf: []string{"database", "schema", "table", "sequence"}},
+			"objectType": {required: true, replaces: true, oneOf: []string{"database", "schema", "table", "sequence", "routine"}},
 			"privileges": {kind: set, required: true, oneOf: privileges()},
 		},
 		deleteBeforeReplace: true,
@@ -188,7 +188,7 @@ func revokeGrant(ctx context.Context, tx pgx.Tx, g object) error {
 	return execute(ctx, tx, purpose, "REVOKE ALL PRIVILEGES ON "+target(g)+" FROM "+quote(g.text("role")))
 }
 
-// target is what a grant is on. For tables and sequences that is those there are at the moment.
+// target is what a grant is on. For tables, sequences and routines that is those there are at the moment.
 func target(g object) string {
 	switch objectType := g.text("objectType"); objectType {
 	case "database":
@@ -202,7 +202,8 @@ func target(g object) string {
 
 // readGrant keeps the privileges of the state unless an object has others. An access list that is
 // NULL, PostgreSQL's built-in default, reads as no privileges: that PUBLIC has its own back is not
-// noticed, and neither is what views, partitioned and foreign tables have.
+// noticed, and neither is what views, partitioned and foreign tables have. Routines of one name count
+// as one object, with the privileges of all of them.
 func (s *server) readGrant(ctx context.Context, g object) (object, error) {
 	found := maps.Clone(g)
 	place, err := s.hasPlaceFor(ctx, g)
@@ -213,6 +214,8 @@ func (s *server) readGrant(ctx context.Context, g object) (object, error) {
 		rows, err := tx.Query(ctx, `WITH objects(acl) AS (
 				SELECT datacl FROM pg_database WHERE $1 = 'database' AND datname = $2
 				UNION ALL SELECT nspacl FROM pg_namespace WHERE $1 = 'schema' AND nspname = $3
+				UNION ALL SELECT array_agg(item) FILTER (WHERE item IS NOT NULL) FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace LEFT JOIN unnest(proacl) item ON true
+					WHERE $1 = 'routine' AND nspname = $3 GROUP BY proname
 				UNION ALL SELECT relacl FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 					WHERE nspname = $3 AND relkind::text = CASE $1 WHEN 'table' THEN 'r' WHEN 'sequence' THEN 'S' END)
 			SELECT ARRAY(SELECT privilege_type FROM aclexplode(acl) WHERE grantee = CASE $4

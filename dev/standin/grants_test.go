@@ -200,6 +200,32 @@ func TestGrantOnTablesIsForThoseThereAre(t *testing.T) {
 	grant.wantDiff(tables, nil, "privileges")
 }
 
+// A name stands for all its routines, procedures and aggregates too: one of them that has the
+// privilege hides the others.
+func TestGrantOnRoutines(t *testing.T) {
+	w := newWorld(t)
+	w.create(roleType, values{"name": "r"})
+	w.sql(`CREATE SCHEMA s;
+		CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+		CREATE PROCEDURE s.p() LANGUAGE sql AS 'SELECT 1';
+		CREATE AGGREGATE s.a(int) (SFUNC = int4pl, STYPE = int)`)
+	inputs := values{"role": "r", "database": w.name, "schema": "s", "objectType": "routine", "privileges": []string{"EXECUTE"}}
+	grant := w.create(grantType, inputs)
+	for _, routine := range []string{"s.f()", "s.p()", "s.a(int)"} {
+		w.ask("SELECT has_function_privilege('r', '"+routine+"', 'EXECUTE')", "true")
+	}
+	grant.refresh()
+	grant.wantDiff(inputs, nil)
+	w.sql("CREATE FUNCTION s.f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+	grant.refresh()
+	grant.wantDiff(inputs, nil)
+	w.sql("CREATE FUNCTION s.g() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+	grant.refresh()
+	grant.wantDiff(inputs, nil, "privileges")
+	grant.delete()
+	w.ask("SELECT count(*) FROM pg_proc, aclexplode(proacl) WHERE grantee = 'r'::regrole", "0")
+}
+
 func TestGrantErrors(t *testing.T) {
 	w := newWorld(t)
 	for name, test := range map[string]struct {

@@ -38,6 +38,7 @@ func newPostgreSQL(log func(context.Context, string) error) *provider {
 			"postgresql:index/grant:Grant":                         grants(s),
 			"postgresql:index/defaultPrivileges:DefaultPrivileges": defaultPrivileges(s),
 			"postgresql:index/schema:Schema":                       schemas(s),
+			"postgresql:index/extension:Extension":                 extensions(s),
 		},
 		settings: map[string]property{
 			"host": {}, "username": {}, "password": {secret: true}, "database": {}, "sslmode": {},
@@ -125,6 +126,8 @@ func (c connection) config(database string) (*pgx.ConnConfig, error) {
 		return nil, fmt.Errorf("reading host, port and sslmode: %w", err)
 	}
 	config.User, config.Password, config.Database = c.username, c.password, database
+	// The driver of the official plugin says so, whatever the server's default: times are read as ISO text.
+	config.RuntimeParams["datestyle"] = "ISO, MDY"
 	config.ConnectTimeout = time.Duration(c.connectTimeout) * time.Second
 	dialer := &net.Dialer{}
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Config is the whole config of a stack, valid and with all defaults. A Config that Load returns
@@ -22,6 +23,11 @@ type Config struct {
 	Platform string
 	// ClosedDatabases are other databases of the server that are closed to PUBLIC.
 	ClosedDatabases []string
+	// Extensions are PostgreSQL's extensions that tenants may use, by name. They live in the schema
+	// ExtensionSchema. A cell has none of its own.
+	Extensions map[string]Extension
+	// ExtensionSchema is the name of the schema of the extensions.
+	ExtensionSchema string
 	// ProtectTenants makes a run fail that would drop a tenant's schema because its key is gone.
 	ProtectTenants bool
 	// App is the login that reads the data of every tenant.
@@ -43,9 +49,9 @@ type Login struct {
 	Name string
 	// CanLogin is the role's LOGIN attribute. Without it, role, password and data stay.
 	CanLogin bool
-	// ConnectionLimit is how many sessions the role may have at once. -1 is PostgreSQL's own value for
-	// no limit.
-	ConnectionLimit int
+	Limits
+	// ValidUntil is when the password expires. It is the zero time for never.
+	ValidUntil time.Time
 	// PasswordVersion is a number from 1. Another number makes another password.
 	PasswordVersion int
 	// BypassRowLevelSecurity lets the role read rows that policies hide.
@@ -55,6 +61,23 @@ type Login struct {
 	Alternating []Login
 	// Active is the name of the login that the outputs name: this role, or an alternating login.
 	Active string
+}
+
+// Limits are what a login may use of the server. Only ConnectionLimit binds the login. The timeouts
+// are defaults of its sessions, which it can change.
+type Limits struct {
+	// ConnectionLimit is how many sessions the role may have at once. -1 is PostgreSQL's own value for
+	// no limit.
+	ConnectionLimit int
+	// StatementTimeout and IdleInTransactionSessionTimeout are in milliseconds. 0 is PostgreSQL's own
+	// value for no limit.
+	StatementTimeout, IdleInTransactionSessionTimeout int
+}
+
+// Extension is an extension of PostgreSQL.
+type Extension struct {
+	// Version is the version to install, or empty for the server's default.
+	Version string
 }
 
 // AlternatingSuffixes are the letters at the end of the names of alternating logins, and their keys
@@ -86,6 +109,13 @@ type Tenant struct {
 	Login Login
 	// Schema is the name of the tenant's schema in PostgreSQL.
 	Schema string
+	// Agents are read-only logins of the tenant by their key in the config.
+	Agents map[string]Login
+	// AgentsRole is the name of the group role that the agents are members of. It exists if there are
+	// agents.
+	AgentsRole string
+	// ExecuteFunctions lets the tenant execute the functions in its schema.
+	ExecuteFunctions bool
 	// Adopt extends the privileges to objects that are in the schema already.
 	Adopt bool
 	// Retire is the step of the tenant's retirement.
@@ -158,15 +188,24 @@ func Load(values Values, env func(string) (string, bool)) (Config, error) {
 		return Config{}, err // values are not read if one of them is secret: a message could show it
 	}
 	cfg := Config{
-		Database:       database(values, env, p),
-		User:           connectingUser(values, env),
-		Platform:       top.platform(),
-		ProtectTenants: top.bool("protectTenants", true),
-		Readers:        map[string]Login{},
-		Tenants:        map[string]Tenant{},
+		Database:        database(values, env, p),
+		User:            connectingUser(values, env),
+		Platform:        top.platform(),
+		ProtectTenants:  top.bool("protectTenants", true),
+		ExtensionSchema: top.extensionSchema(),
+		Extensions:      map[string]Extension{},
+		Readers:         map[string]Login{},
+		Tenants:         map[string]Tenant{},
 	}
 	cfg.ClosedDatabases = top.closedDatabases(cfg.Database)
 	top.roles(&cfg)
+
+	extensions := top.object("extensions")
+	for _, name := range extensions.keys(acceptedExtension, ValidExtension) {
+		extension := extensions.object(name)
+		cfg.Extensions[name] = Extension{Version: field(extension, "version", "", acceptedVersion, versionRegexp.MatchString)}
+		extension.done()
+	}
 
 	readers := top.object("readers")
 	for _, key := range readers.keys(acceptedName, ValidName) {
@@ -174,7 +213,12 @@ func Load(values Values, env func(string) (string, bool)) (Config, error) {
 			p.Add(Join("readers", key), "the outputs use the key %s for the shared role; choose another key", key)
 		}
 		reader := readers.object(key)
-		cfg.Readers[key] = reader.login("name", key)
+		login := reader.login("name", key, noLimits())
+		login.ValidUntil = reader.time("validUntil")
+		for i := range login.Alternating {
+			login.Alternating[i].ValidUntil = login.ValidUntil
+		}
+		cfg.Readers[key] = login
 		reader.done()
 	}
 
@@ -182,10 +226,13 @@ func Load(values Values, env func(string) (string, bool)) (Config, error) {
 		// Without this, a forgotten key would drop every tenant.
 		p.Add("tenants", "missing; give an object of tenants by key, {} for none")
 	}
+	defaults := top.object("tenantDefaults")
+	limits, execute := defaults.limits(noLimits()), defaults.bool("executeFunctions", false)
+	defaults.done()
 	tenants := top.object("tenants")
 	for _, key := range tenants.keys(acceptedKey, ValidKey) {
 		tenant := tenants.object(key)
-		cfg.Tenants[key] = tenant.tenant(key)
+		cfg.Tenants[key] = tenant.tenant(key, limits, execute)
 		tenant.done()
 	}
 	top.done()
@@ -254,7 +301,9 @@ func (o *object) platform() string {
 	if !ValidPlatform(platform) {
 		o.problems.Add("platform", "%s is not accepted; give %s", Show(platform), acceptedPlatform)
 	}
-	for _, shared := range []struct{ key, def string }{{"closedDatabases", "[]"}, {"readers", "{}"}, {"roles", "{}"}} {
+	for _, shared := range []struct{ key, def string }{
+		{"closedDatabases", "[]"}, {"extensions", "{}"}, {"extensionSchema", defaultExtensionSchema}, {"readers", "{}"}, {"roles", "{}"},
+	} {
 		// Pulumi.yaml sets the defaults in every stack.
 		if raw, set := o.fields[shared.key]; set && string(raw) != shared.def {
 			o.problems.Add(shared.key, "%s belongs in the config of the platform; remove it from this cell", Show(raw))
@@ -262,6 +311,19 @@ func (o *object) platform() string {
 		}
 	}
 	return platform
+}
+
+// extensionSchema takes the name of the schema of the extensions. The value is a plain word and not
+// JSON.
+func (o *object) extensionSchema() string {
+	raw, set := o.take("extensionSchema")
+	if !set {
+		return defaultExtensionSchema
+	}
+	if name := string(raw); !ValidName(name) {
+		o.problems.Add("extensionSchema", "%s is not accepted; give %s", Show(name), acceptedName)
+	}
+	return string(raw)
 }
 
 // closedDatabases takes the databases that are closed to PUBLIC besides the stack's own.
@@ -283,7 +345,7 @@ func (o *object) closedDatabases(own string) []string {
 func (o *object) roles(cfg *Config) {
 	roles := o.object("roles")
 	app := roles.object("app")
-	cfg.App = app.login("name", "app_service_role")
+	cfg.App = app.login("name", "app_service_role", noLimits())
 	cfg.App.BypassRowLevelSecurity = app.bool("bypassRowLevelSecurity", false)
 	app.done()
 
@@ -298,7 +360,7 @@ func (o *object) roles(cfg *Config) {
 		Replication:            admin.bool("replication", false),
 		Inherit:                admin.bool("inherit", true),
 		BypassRowLevelSecurity: admin.bool("bypassRowLevelSecurity", false),
-		Login:                  admin.login("loginName", "admin_service_login"),
+		Login:                  admin.login("loginName", "admin_service_login", noLimits()),
 	}
 	admin.done()
 
@@ -319,12 +381,24 @@ func (o *object) groupRole(key, def string) string {
 	return group.name("name", def)
 }
 
+// noLimits are the limits of a role that PostgreSQL creates.
+func noLimits() Limits { return Limits{ConnectionLimit: -1} }
+
+// limits takes the limits of a login. defaults hold where a limit is not given.
+func (o *object) limits(defaults Limits) Limits {
+	return Limits{
+		ConnectionLimit:                 o.int("connectionLimit", defaults.ConnectionLimit, -1, "a whole number of sessions, -1 for no limit"),
+		StatementTimeout:                o.duration("statementTimeout", defaults.StatementTimeout),
+		IdleInTransactionSessionTimeout: o.duration("idleInTransactionSessionTimeout", defaults.IdleInTransactionSessionTimeout),
+	}
+}
+
 // login takes the fields that every login has.
-func (o *object) login(nameKey, def string) Login {
+func (o *object) login(nameKey, def string, defaults Limits) Login {
 	login := Login{
 		Name:            o.name(nameKey, def),
 		CanLogin:        true,
-		ConnectionLimit: o.int("connectionLimit", -1, -1, "a whole number of sessions, -1 for no limit"),
+		Limits:          o.limits(defaults),
 		PasswordVersion: o.passwordVersion(),
 	}
 	login.Active = login.Name
@@ -349,7 +423,7 @@ func (o *object) login(nameKey, def string) Login {
 		login.Alternating = append(login.Alternating, Login{
 			Name:            name,
 			CanLogin:        true,
-			ConnectionLimit: login.ConnectionLimit,
+			Limits:          login.Limits,
 			PasswordVersion: own.passwordVersion(),
 			Active:          name,
 		})
@@ -363,16 +437,36 @@ func (o *object) passwordVersion() int {
 	return o.int("passwordVersion", 1, 1, "a whole number from 1")
 }
 
-// tenant takes the fields of a tenant.
-func (o *object) tenant(key string) Tenant {
+// tenant takes the fields of a tenant. limits and execute are those of tenantDefaults.
+func (o *object) tenant(key string, limits Limits, execute bool) Tenant {
 	tenant := Tenant{
-		Login:  o.login("role", defaultPrefix+key),
-		Schema: o.name("schema", defaultPrefix+key),
-		Adopt:  o.bool("adopt", false),
-		Retire: field(o, "retire", NotRetired, "keep or drop", func(r Retirement) bool { return r == RetireKeep || r == RetireDrop }),
+		Login:            o.login("role", defaultPrefix+key, limits),
+		Schema:           o.name("schema", defaultPrefix+key),
+		ExecuteFunctions: o.bool("executeFunctions", execute),
+		Adopt:            o.bool("adopt", false),
+		Retire:           field(o, "retire", NotRetired, "keep or drop", func(r Retirement) bool { return r == RetireKeep || r == RetireDrop }),
+		Agents:           map[string]Login{},
 	}
-	if o.bool("suspended", false) || tenant.Retire != NotRetired {
+	withoutLogin := o.bool("suspended", false) || tenant.Retire != NotRetired
+	if withoutLogin {
 		tenant.Login = tenant.Login.withoutLogin()
+	}
+	agents := o.object("agents")
+	for _, key := range agents.keys(acceptedAgentKey, ValidName) {
+		agent := agents.object(key)
+		login := agent.login("name", tenant.Login.Name+"_"+key, noLimits())
+		if agent.bool("suspended", false) || withoutLogin {
+			login = login.withoutLogin()
+		}
+		if !ValidName(login.Name) {
+			o.problems.Add(Join(agents.path, key), "the name %s is too long; give a shorter key, or set %s", Show(login.Name), Join(agent.path, "name"))
+		}
+		agent.done()
+		tenant.Agents[key] = login
+	}
+	tenant.AgentsRole = tenant.Login.Name + "_agents"
+	if len(tenant.Agents) > 0 && len(tenant.AgentsRole) > MaxNameBytes {
+		o.problems.Add(Join(o.path, "role"), "%s is too long; give at most 56 bytes, because the group role of its agents adds _agents", Show(tenant.Login.Name))
 	}
 	return tenant
 }

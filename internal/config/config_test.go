@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var (
@@ -89,13 +90,13 @@ var badConfigs = []struct {
 		roles: `{"app":{"superuser":true},"analyst":{"login":true},"allTenants":{"login":true}}`,
 		other: map[string]string{"readers": `{"analyst":{"login":true}}`},
 		want: []string{
-			`readers.analyst.login: unknown key; did you mean logins? Known keys: connectionLimit, logins, name, passwordVersion`,
+			`readers.analyst.login: unknown key; did you mean logins? Known keys: connectionLimit, idleInTransactionSessionTimeout, logins, name, passwordVersion, statementTimeout, validUntil`,
 			`roles.allTenants.login: unknown key; known keys: name`,
 			`roles.analyst: unknown key; known keys: admin, allTenants, allTenantsAdmin, app`,
-			`roles.app.superuser: unknown key; known keys: bypassRowLevelSecurity, connectionLimit, logins, name, passwordVersion`,
-			`tenants.acme.conectionLimit: unknown key; did you mean connectionLimit? Known keys: adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
-			`tenants.acme.connection_limit: unknown key; did you mean connectionLimit? Known keys: adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
-			`tenants.acme.quota: unknown key; known keys: adopt, connectionLimit, logins, passwordVersion, retire, role, schema, suspended`,
+			`roles.app.superuser: unknown key; known keys: bypassRowLevelSecurity, connectionLimit, idleInTransactionSessionTimeout, logins, name, passwordVersion, statementTimeout`,
+			`tenants.acme.conectionLimit: unknown key; did you mean connectionLimit? Known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
+			`tenants.acme.connection_limit: unknown key; did you mean connectionLimit? Known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
+			`tenants.acme.quota: unknown key; known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
 		},
 	},
 	{
@@ -111,8 +112,8 @@ var badConfigs = []struct {
 		name: "unknown keys of the program", tenants: `{}`,
 		other: map[string]string{"tenant-permissions:tenant": "{}", "tenant-permissions:region": "eu", "aws:region": "eu"},
 		want: []string{
-			`region: unknown key; known keys: closedDatabases, platform, protectTenants, readers, roles, tenants`,
-			`tenant: unknown key; did you mean tenants? Known keys: closedDatabases, platform, protectTenants, readers, roles, tenants`,
+			`region: unknown key; known keys: closedDatabases, extensionSchema, extensions, platform, protectTenants, readers, roles, tenantDefaults, tenants`,
+			`tenant: unknown key; did you mean tenants? Known keys: closedDatabases, extensionSchema, extensions, platform, protectTenants, readers, roles, tenantDefaults, tenants`,
 		},
 	},
 	{
@@ -126,6 +127,56 @@ var badConfigs = []struct {
 			`tenants.d.connectionLimit: "5" is not accepted; give a whole number of sessions, -1 for no limit`,
 			"tenants.e.connectionLimit: null is not accepted; give a whole number of sessions, -1 for no limit",
 			"tenants.f.connectionLimit: 1e99 is not accepted; give a whole number of sessions, -1 for no limit",
+		},
+	},
+	{
+		name: "timeouts", tenants: `{"a":{"statementTimeout":"15"},"b":{"agents":{"chat":{"idleInTransactionSessionTimeout":"1m"}}}}`,
+		roles: `{"app":{"statementTimeout":-1}}`,
+		other: map[string]string{"tenantDefaults": `{"statementTimeout":1.5,"suspended":true}`},
+		want: []string{
+			"roles.app.statementTimeout: -1 is not accepted; give milliseconds as a whole number, or a text such as 500ms, 15s, 5min, 2h or 1d; 0 for no limit",
+			"tenantDefaults.statementTimeout: 1.5 is not accepted; give milliseconds as a whole number, or a text such as 500ms, 15s, 5min, 2h or 1d; 0 for no limit",
+			"tenantDefaults.suspended: unknown key; known keys: connectionLimit, executeFunctions, idleInTransactionSessionTimeout, statementTimeout",
+			`tenants.a.statementTimeout: "15" is not accepted; give milliseconds as a whole number, or a text such as 500ms, 15s, 5min, 2h or 1d; 0 for no limit`,
+			`tenants.b.agents.chat.idleInTransactionSessionTimeout: "1m" is not accepted; give milliseconds as a whole number, or a text such as 500ms, 15s, 5min, 2h or 1d; 0 for no limit`,
+		},
+	},
+	{
+		name: "agents", tenants: `{"a":{"agents":{"chat":{"role":"x"},"select":{},"b":{"name":"tenant_a"}}},"` + longKey + `":{"agents":{"chat":{}}},"c":{"agents":{"agents":{}}},"d":{"agents":[]}}`,
+		want: []string{
+			`tenants.a.agents.b.name: "tenant_a" is already taken by tenants.a.role; choose another name`,
+			`tenants.a.agents.chat.role: unknown key; known keys: connectionLimit, idleInTransactionSessionTimeout, logins, name, passwordVersion, statementTimeout, suspended`,
+			`tenants.a.agents.select: the key "select" is not accepted; give a key of a-z, 0-9 and _ that begins with a letter, not pg_… and not a word reserved by SQL`,
+			`tenants.c.agents.agents.name: "tenant_c_agents" is already taken by tenants.c.agents; choose another name`,
+			"tenants.d.agents: [] is not accepted; give an object, {} for the defaults",
+			"tenants." + longKey + `.agents.chat: the name "tenant_` + longKey + `_chat" is too long; give a shorter key, or set tenants.` + longKey + ".agents.chat.name",
+			"tenants." + longKey + `.role: "tenant_` + longKey + `" is too long; give at most 56 bytes, because the group role of its agents adds _agents`,
+		},
+	},
+	{
+		name: "extensions", tenants: `{"a":{"schema":"extensions"}}`,
+		other: map[string]string{"extensions": `{"vector":{"version":1},"Vector":{},"pg_trgm":{"schema":"x"}}`},
+		want: []string{
+			`extensionSchema: "extensions" is already taken by tenants.a.schema; choose another name`,
+			`extensions.Vector: the key "Vector" is not accepted; give the name of an extension: a-z, 0-9, _ and -, beginning with a letter, at most 63 bytes`,
+			"extensions.pg_trgm.schema: unknown key; known keys: version",
+			`extensions.vector.version: 1 is not accepted; give a version as a text of letters, digits, ., _ and -, such as "1.6"`,
+		},
+	},
+	{
+		name: "the schema of extensions", tenants: `{}`,
+		other: map[string]string{"extensionSchema": "public", "readers": `{"oncall":{"validUntil":"2030-12-31"}}`},
+		want: []string{
+			`extensionSchema: "public" is not accepted; give a name of a-z, 0-9 and _ that begins with a letter and has at most 63 bytes, not pg_… and not a word reserved by SQL`,
+			`readers.oncall.validUntil: "2030-12-31" is not accepted; give a time with its zone, to the second, such as 2030-12-31T18:00:00Z or 2030-12-31T18:00:00+01:00`,
+		},
+	},
+	{
+		name: "extensions in a cell", tenants: `{}`,
+		other: map[string]string{"platform": "a/b/c", "extensions": `{"vector":{}}`, "extensionSchema": "other"},
+		want: []string{
+			`extensionSchema: "other" belongs in the config of the platform; remove it from this cell`,
+			`extensions: {"vector":{}} belongs in the config of the platform; remove it from this cell`,
 		},
 	},
 	{
@@ -406,26 +457,92 @@ func TestConnectingUserFromEnvironment(t *testing.T) {
 // Whether alternating logins exist, which one is active and who can log in is said by keys with values.
 func TestAlternatingLogins(t *testing.T) {
 	login := func(name string, canLogin bool, passwordVersion int) Login {
-		return Login{Name: name, CanLogin: canLogin, ConnectionLimit: -1, PasswordVersion: passwordVersion, Active: name}
+		return Login{Name: name, CanLogin: canLogin, Limits: noLimits(), PasswordVersion: passwordVersion, Active: name}
 	}
 	for config, want := range map[string]Login{
 		`{}`: login("tenant_x", true, 1),
 		`{"logins":{"active":"b","a":{"passwordVersion":3}},"passwordVersion":2}`: {
-			Name: "tenant_x", ConnectionLimit: -1, PasswordVersion: 2, Active: "tenant_x_b",
+			Name: "tenant_x", Limits: noLimits(), PasswordVersion: 2, Active: "tenant_x_b",
 			Alternating: []Login{login("tenant_x_a", true, 3), login("tenant_x_b", true, 1)},
 		},
 		`{"logins":{"active":"a","roleLogin":true}}`: {
-			Name: "tenant_x", CanLogin: true, ConnectionLimit: -1, PasswordVersion: 1, Active: "tenant_x_a",
+			Name: "tenant_x", CanLogin: true, Limits: noLimits(), PasswordVersion: 1, Active: "tenant_x_a",
 			Alternating: []Login{login("tenant_x_a", true, 1), login("tenant_x_b", true, 1)},
 		},
 		`{"logins":{"active":"a","roleLogin":true},"suspended":true}`: {
-			Name: "tenant_x", ConnectionLimit: -1, PasswordVersion: 1, Active: "tenant_x_a",
+			Name: "tenant_x", Limits: noLimits(), PasswordVersion: 1, Active: "tenant_x_a",
 			Alternating: []Login{login("tenant_x_a", false, 1), login("tenant_x_b", false, 1)},
 		},
 	} {
 		cfg, err := Load(valuesOf(`{"x":`+config+`}`, nil), noEnv)
 		if got := cfg.Tenants["x"].Login; err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v\nwant %+v", config, got, err, want)
+		}
+	}
+}
+
+// Limits of tenants come from tenantDefaults where a tenant has none. Agents have their own.
+func TestLimits(t *testing.T) {
+	cfg, err := Load(valuesOf(`{"x":{"agents":{"chat":{"connectionLimit":3}}},"y":{"statementTimeout":0,"connectionLimit":-1,"executeFunctions":false,"logins":{"active":"a"}}}`, map[string]string{
+		"tenantDefaults": `{"connectionLimit":20,"statementTimeout":"1min","idleInTransactionSessionTimeout":"10s","executeFunctions":true}`,
+	}), noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y := cfg.Tenants["x"], cfg.Tenants["y"]
+	yLimits := Limits{ConnectionLimit: -1, IdleInTransactionSessionTimeout: 10_000}
+	for what, limits := range map[string][2]Limits{
+		"x":       {x.Login.Limits, {ConnectionLimit: 20, StatementTimeout: 60_000, IdleInTransactionSessionTimeout: 10_000}},
+		"x, chat": {x.Agents["chat"].Limits, {ConnectionLimit: 3}},
+		"y":       {y.Login.Limits, yLimits},
+		"y_a":     {y.Login.Alternating[0].Limits, yLimits},
+		"app":     {cfg.App.Limits, noLimits()},
+	} {
+		if limits[0] != limits[1] {
+			t.Errorf("%s: got %+v, want %+v", what, limits[0], limits[1])
+		}
+	}
+	if !x.ExecuteFunctions || y.ExecuteFunctions {
+		t.Errorf("executeFunctions: x %t, y %t", x.ExecuteFunctions, y.ExecuteFunctions)
+	}
+}
+
+// An agent logs in unless it, or its tenant, may not.
+func TestAgents(t *testing.T) {
+	cfg, err := Load(valuesOf(`{"x":{"agents":{"chat":{},"sql":{"name":"sql","suspended":true}}},"y":{"suspended":true,"agents":{"chat":{}}},"z":{"retire":"keep","agents":{"chat":{"logins":{"active":"a"}}}}}`, nil), noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		tenant, agent, name string
+		canLogin            bool
+	}{{"x", "chat", "tenant_x_chat", true}, {"x", "sql", "sql", false}, {"y", "chat", "tenant_y_chat", false}, {"z", "chat", "tenant_z_chat", false}} {
+		agent := cfg.Tenants[c.tenant].Agents[c.agent]
+		if agent.Name != c.name || agent.CanLogin != c.canLogin {
+			t.Errorf("%s, %s: got %+v", c.tenant, c.agent, agent)
+		}
+	}
+	if alternating := cfg.Tenants["z"].Agents["chat"].Alternating; alternating[0].CanLogin || alternating[1].CanLogin {
+		t.Error("an agent of a retired tenant can log in")
+	}
+	if role := cfg.Tenants["x"].AgentsRole; role != "tenant_x_agents" {
+		t.Errorf("the group role is %s", role)
+	}
+	for name, path := range map[string]string{"tenant_x_agents": "tenants.x.agents", "sql": "tenants.x.agents.sql.name", "tenant_z_chat_b": "tenants.z.agents.chat.logins.b"} {
+		if got := Names(cfg)[name]; got != path {
+			t.Errorf("%s is claimed by %q", name, got)
+		}
+	}
+}
+
+// A time is the same whatever the zone it is given in.
+func TestValidUntil(t *testing.T) {
+	for _, text := range []string{"2030-12-31T18:00:00Z", "2030-12-31T19:00:00+01:00"} {
+		cfg, err := Load(valuesOf(`{}`, map[string]string{"readers": `{"oncall":{"validUntil":"` + text + `","logins":{"active":"a"}}}`}), noEnv)
+		oncall := cfg.Readers["oncall"]
+		want := time.Date(2030, 12, 31, 18, 0, 0, 0, time.UTC)
+		if err != nil || oncall.ValidUntil != want || oncall.Alternating[1].ValidUntil != want {
+			t.Errorf("%s: got %+v, %v", text, oncall, err)
 		}
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
+	"time"
 )
 
 // object is one JSON object of the config. Each getter takes a field out and adds a problem if its
@@ -76,6 +79,58 @@ func (o *object) bool(key string, def bool) bool {
 func (o *object) int(key string, def, least int, accepted string) int {
 	return field(o, key, def, accepted, func(n int) bool { return n >= least && n <= math.MaxInt32 })
 }
+
+// duration takes a time in milliseconds, or a text of a number with a unit of PostgreSQL's settings.
+func (o *object) duration(key string, def int) int {
+	raw, set := o.take(key)
+	if !set {
+		return def
+	}
+	milliseconds, ok := parseDuration(raw)
+	if !ok {
+		o.problems.Add(Join(o.path, key), "%s is not accepted; give %s", Show(raw), acceptedDuration)
+		return def
+	}
+	return milliseconds
+}
+
+const acceptedDuration = "milliseconds as a whole number, or a text such as 500ms, 15s, 5min, 2h or 1d; 0 for no limit"
+
+var durationRegexp = regexp.MustCompile(`^([0-9]{1,10})(ms|s|min|h|d)$`)
+
+func parseDuration(raw json.RawMessage) (milliseconds int, ok bool) {
+	var n *int
+	if json.Unmarshal(raw, &n) == nil && n != nil {
+		return *n, *n >= 0 && *n <= math.MaxInt32
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return 0, false
+	}
+	parts := durationRegexp.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, false
+	}
+	units := map[string]int{"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+	number, err := strconv.Atoi(parts[1])
+	if err != nil || number > math.MaxInt32/units[parts[2]] {
+		return 0, false
+	}
+	return number * units[parts[2]], true
+}
+
+// time takes a point in time to the second. It is the zero time if it is not set.
+func (o *object) time(key string) time.Time {
+	var at time.Time
+	field(o, key, "", acceptedTime, func(text string) bool {
+		var err error
+		at, err = time.Parse(time.RFC3339, text)
+		return err == nil && at.Nanosecond() == 0 && at.Year() >= 2000
+	})
+	return at.UTC()
+}
+
+const acceptedTime = "a time with its zone, to the second, such as 2030-12-31T18:00:00Z or 2030-12-31T18:00:00+01:00"
 
 // object takes a field that is an object, empty if it is not set.
 func (o *object) object(key string) *object {

@@ -3,8 +3,9 @@ package config
 // Type is the type of a config key's value.
 type Type string
 
-// The types. Map is an object with free keys. Name is a role or a schema, Database a database, and
-// Platform the full name of a stack; these three are strings with a pattern.
+// The types. Map is an object with free keys. Name is a role or a schema, Database a database,
+// Platform the full name of a stack, and Version that of an extension; these four are strings with a
+// pattern. Duration is a time in milliseconds or with a unit, and Time a point in time.
 const (
 	Object   Type = "object"
 	Map      Type = "map"
@@ -15,6 +16,9 @@ const (
 	Name     Type = "name"
 	Database Type = "database"
 	Platform Type = "platform"
+	Version  Type = "version"
+	Duration Type = "duration"
+	Time     Type = "time"
 )
 
 // Key describes one key of the config. The reference in docs and the JSON schema for editors are
@@ -53,11 +57,28 @@ func Keys() []Key {
 	}
 	keys = append(keys, loginKeys("tenants.<key>", "the tenant's role", "it")...)
 	keys = append(keys,
+		Key{Path: "tenants.<key>.agents", Type: Map, Default: "{}", Meaning: "Read-only logins of the tenant by key, for SQL that a model writes. Each reads the tenant's tables, views and sequences, and nothing else. A first agent makes a group role that has the privileges: the tenant's role with `_agents` at the end."},
+		Key{Path: "tenants.<key>.agents.<key>", Type: Object, Default: "{}", Meaning: "An agent. The key is accepted as a name of a role."},
+		Key{Path: "tenants.<key>.agents.<key>.name", Type: Name, Default: "tenant_<key>_<key>", Meaning: "The name of the agent's login: that of the tenant's role, `_` and the agent's key. It cannot change after deployment."},
+	)
+	keys = append(keys, loginKeys("tenants.<key>.agents.<key>", "the agent", "it")...)
+	keys = append(keys,
+		Key{Path: "tenants.<key>.agents.<key>.suspended", Type: Boolean, Default: "false", Meaning: "`true` refuses new logins of the agent. A tenant that is suspended or retired has its agents suspended too."},
+		Key{Path: "tenants.<key>.executeFunctions", Type: Boolean, Default: "false", Meaning: "`true` lets the tenant execute the functions and procedures in its schema, those that the admin makes later too. One that is `SECURITY DEFINER` runs as its owner, who has the data of every tenant."},
 		Key{Path: "tenants.<key>.adopt", Type: Boolean, Default: "false", Meaning: "`true` grants the privileges on objects that are in the schema already, too."},
 		Key{Path: "tenants.<key>.suspended", Type: Boolean, Default: "false", Meaning: "`true` refuses new logins. Role, password, data and open sessions stay."},
 		Key{Path: "tenants.<key>.retire", Type: Word, Words: []string{"keep", "drop"}, Meaning: "`keep` takes login and privileges away and keeps the data. `drop` does the same, and allows that the data is dropped once the tenant's key is gone."},
+		Key{Path: "tenantDefaults", Type: Object, Default: "{}", Meaning: "What holds for every tenant of the stack that does not give the key itself."},
+	)
+	keys = append(keys, limitKeys("tenantDefaults", "each tenant's role")...)
+	keys = append(keys,
+		Key{Path: "tenantDefaults.executeFunctions", Type: Boolean, Default: "false", Meaning: "The same as for one tenant."},
 		Key{Path: "protectTenants", Type: Boolean, Default: "true", Meaning: "A tenant whose key is gone makes the run fail, unless it was retired with `drop`."},
 		Key{Path: "closedDatabases", Type: List, Default: "[]", Meaning: "Other databases of the server, `postgres` for instance, from which PUBLIC loses CONNECT. Tenants can connect to all others. The user that the provider connects as must own them."},
+		Key{Path: "extensions", Type: Map, Default: "{}", Meaning: "PostgreSQL's extensions that all roles can use, by name: `vector` for pgvector. They are installed in a schema of their own, which every search path ends with. Not in a cell."},
+		Key{Path: "extensions.<key>", Type: Object, Default: "{}", Meaning: "An extension. If its key goes, it is dropped only if no table, index or function uses it; otherwise the run fails."},
+		Key{Path: "extensions.<key>.version", Type: Version, Meaning: "The version to install, or to update to. Without it a new extension gets the server's default version, and one that exists stays as it is."},
+		Key{Path: "extensionSchema", Type: Name, Default: "extensions", Meaning: "The name of the schema of the extensions. It cannot change after deployment. Not in a cell."},
 		Key{Path: "platform", Type: Platform, Meaning: "The full name of the stack that has the shared roles, if this one is a cell: a stack of tenants only."},
 		Key{Path: "readers", Type: Map, Default: "{}", Meaning: "Further read-only logins by key, for instance of an analyst. Each is a member of the app role. Not in a cell."},
 		Key{Path: "readers.<key>", Type: Object, Default: "{}", Meaning: "A reader. The key is accepted as a name of a role, and is not `app` or `admin`, which the outputs use for the shared roles."},
@@ -65,6 +86,7 @@ func Keys() []Key {
 	)
 	keys = append(keys, loginKeys("readers.<key>", "the reader", "it")...)
 	keys = append(keys,
+		Key{Path: "readers.<key>.validUntil", Type: Time, Meaning: "When the reader's password expires: no new login from then on. Open sessions stay. Another time replaces the role, which has the same password afterwards."},
 		Key{Path: "roles", Type: Object, Default: "{}", Meaning: "The shared roles. Not in a cell."},
 		Key{Path: "roles.app", Type: Object, Default: "{}", Meaning: "The app: a login that reads the data of every tenant. It has no other attribute: each would be a way to write, or to read passwords."},
 		Key{Path: "roles.app.name", Type: Name, Default: "app_service_role", Meaning: "The name of the app role. It cannot change after deployment."},
@@ -94,17 +116,25 @@ func Keys() []Key {
 // loginKeys are the keys of every login, below path. role is what has the login, and actsAs the role
 // of sessions of its alternating logins.
 func loginKeys(path, role, actsAs string) []Key {
-	keys := []Key{
-		{Path: path + ".connectionLimit", Type: Integer, Least: -1, Default: "-1", Meaning: "The number of sessions that " + role + " may have at once, `-1` for no limit. Each of its alternating logins has the same limit."},
-		{Path: path + ".passwordVersion", Type: Integer, Least: 1, Default: "1", Meaning: "Another number makes another password for " + role + "."},
-		{Path: path + ".logins", Type: Object, Meaning: "Two alternating logins of " + role + ", with the suffixes `_a` and `_b`, that act as " + actsAs + ". The password of one can change while the other is in use."},
-		{Path: path + ".logins.active", Type: Word, Words: AlternatingSuffixes(), Required: true, Meaning: "The alternating login that the outputs name."},
-		{Path: path + ".logins.roleLogin", Type: Boolean, Default: "false", Meaning: "`true` lets " + role + " itself log in too, beside its alternating logins."},
-	}
+	keys := append(limitKeys(path, role),
+		Key{Path: path + ".passwordVersion", Type: Integer, Least: 1, Default: "1", Meaning: "Another number makes another password for " + role + "."},
+		Key{Path: path + ".logins", Type: Object, Meaning: "Two alternating logins of " + role + ", with the suffixes `_a` and `_b`, that act as " + actsAs + ". The password of one can change while the other is in use."},
+		Key{Path: path + ".logins.active", Type: Word, Words: AlternatingSuffixes(), Required: true, Meaning: "The alternating login that the outputs name."},
+		Key{Path: path + ".logins.roleLogin", Type: Boolean, Default: "false", Meaning: "`true` lets " + role + " itself log in too, beside its alternating logins."},
+	)
 	for _, suffix := range AlternatingSuffixes() {
 		keys = append(keys,
 			Key{Path: path + ".logins." + suffix, Type: Object, Default: "{}", Meaning: "The alternating login `_" + suffix + "`."},
 			Key{Path: path + ".logins." + suffix + ".passwordVersion", Type: Integer, Least: 1, Default: "1", Meaning: "Another number makes another password for this login."})
 	}
 	return keys
+}
+
+// limitKeys are the keys of the limits of a login, below path.
+func limitKeys(path, role string) []Key {
+	return []Key{
+		{Path: path + ".connectionLimit", Type: Integer, Least: -1, Default: "-1", Meaning: "The number of sessions that " + role + " may have at once, `-1` for no limit. Each of its alternating logins has the same limit."},
+		{Path: path + ".statementTimeout", Type: Duration, Default: "0", Meaning: "PostgreSQL's `statement_timeout` in sessions of " + role + ", `0` for none. It is a default: a session can change it."},
+		{Path: path + ".idleInTransactionSessionTimeout", Type: Duration, Default: "0", Meaning: "PostgreSQL's `idle_in_transaction_session_timeout` in sessions of " + role + ", `0` for none. It is a default: a session can change it."},
+	}
 }

@@ -78,6 +78,12 @@ func TestDescriptionsAreTrue(t *testing.T) {
 			good, bad = quoted("x", "x9_"), quoted("9x", "select", "pg_x", "X", longest+"b")
 		case List:
 			good, bad = []string{`["x", "y-Z"]`}, []string{`["-x"]`, `"x"`}
+		case Version:
+			good, bad = quoted("1.6", "3.4.0-beta_1"), []string{"1.6", `""`, `"1'"`, "null"}
+		case Duration:
+			good, bad = []string{"0", "1500", `"0s"`, `"15s"`, `"5min"`, `"24d"`, fmt.Sprint(math.MaxInt32)}, []string{"-1", "1.5", `"15"`, `"25d"`, `"-1s"`, `"1m"`, `" 1s"`, fmt.Sprint(math.MaxInt32 + 1), "null"}
+		case Time:
+			good, bad = quoted("2030-12-31T18:00:00Z", "2030-12-31T18:00:00+05:30"), quoted("2030-12-31", "2030-12-31T18:00:00", "2030-12-31 18:00:00Z", "2030-12-31T18:00:00.5Z", "infinity", "")
 		case Platform:
 			good, bad = []string{"a/b/c"}, []string{"a/b", "a/b/c/d"}
 		case Object, Map:
@@ -89,6 +95,9 @@ func TestDescriptionsAreTrue(t *testing.T) {
 			t.Errorf("%s: no such key of the program", key.Path)
 		}
 		load := func(value string) (Config, error) {
+			if key.Type == Name && !strings.Contains(key.Path, ".") {
+				value = strings.Trim(value, `"`) // a plain word and not JSON
+			}
 			return Load(valuesOf(`{}`, nested(t, key.Path, value)), noEnv)
 		}
 		for _, value := range good {
@@ -110,7 +119,7 @@ func TestDescriptionsAreTrue(t *testing.T) {
 			continue
 		}
 		value := strings.ReplaceAll(key.Default, "<key>", "k")
-		if key.Type == Name {
+		if key.Type == Name && strings.Contains(key.Path, ".") {
 			value = quoted(value)[0]
 		}
 		given, err := load(value)
@@ -189,6 +198,7 @@ func keyTable() string {
 		}
 		value := map[Type]string{
 			Map: "object by key", List: "list of databases", Integer: fmt.Sprintf("whole number from %d", key.Least), Boolean: "`true` or `false`",
+			Duration: "milliseconds, or a text such as `15s` or `5min`", Time: "a time such as `2030-12-31T18:00:00Z`", Version: "text",
 			Platform: "`<organization>/<project>/<stack>`", Word: "`" + strings.Join(key.Words, "` or `") + "`",
 		}[key.Type]
 		if value == "" {
@@ -262,6 +272,12 @@ func schemaOf(key Key) record {
 		if key.Path == "readers" {
 			keys = record{"pattern": namePattern, "maxLength": MaxNameBytes, "not": record{"anyOf": []record{{"pattern": "^pg_"}, {"enum": append(reservedNames(), "app", "admin")}}}}
 		}
+		switch {
+		case key.Path == "extensions":
+			keys = record{"pattern": extensionPattern, "maxLength": MaxNameBytes}
+		case strings.HasSuffix(key.Path, ".agents"):
+			keys = name
+		}
 		schema = record{"type": "object", "propertyNames": keys}
 	case List:
 		schema = record{"type": "array", "uniqueItems": true, "items": database}
@@ -279,6 +295,12 @@ func schemaOf(key Key) record {
 		schema = name
 	case Database:
 		schema = database
+	case Version:
+		schema = record{"type": "string", "pattern": versionPattern}
+	case Duration:
+		schema = record{"anyOf": []record{{"type": "integer", "minimum": 0, "maximum": math.MaxInt32}, {"type": "string", "pattern": durationRegexp.String()}}}
+	case Time:
+		schema = record{"type": "string", "format": "date-time"}
 	case Platform:
 		schema = record{"type": "string", "pattern": "^$|" + platformPattern}
 	}

@@ -14,7 +14,8 @@ const (
 	// MaxKeyBytes is the limit for a tenant's key: the default names are tenant_<key>.
 	MaxKeyBytes = MaxNameBytes - len(defaultPrefix)
 
-	defaultPrefix = "tenant_"
+	defaultPrefix          = "tenant_"
+	defaultExtensionSchema = "extensions"
 
 	// The patterns have no limits of length, and NamePattern no reserved words: ValidName and the
 	// others check those too.
@@ -22,17 +23,25 @@ const (
 	databasePattern = `^[A-Za-z0-9_][A-Za-z0-9_-]*$`
 	platformPattern = `^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`
 
+	extensionPattern = `^[a-z][a-z0-9_-]*$`
+	versionPattern   = `^[A-Za-z0-9][A-Za-z0-9._-]*$`
+
 	// These complete the sentence "give …".
-	acceptedName     = "a name of a-z, 0-9 and _ that begins with a letter and has at most 63 bytes, not pg_… and not a word reserved by SQL"
-	acceptedKey      = "a key of a-z, 0-9 and _ that begins with a letter and has at most 56 bytes"
-	acceptedDatabase = "a name of letters, digits, _ and - that does not begin with - and has at most 63 bytes"
-	acceptedPlatform = "the full name of the platform's stack, <organization>/<project>/<stack>"
+	acceptedName      = "a name of a-z, 0-9 and _ that begins with a letter and has at most 63 bytes, not pg_… and not a word reserved by SQL"
+	acceptedKey       = "a key of a-z, 0-9 and _ that begins with a letter and has at most 56 bytes"
+	acceptedAgentKey  = "a key of a-z, 0-9 and _ that begins with a letter, not pg_… and not a word reserved by SQL"
+	acceptedExtension = "the name of an extension: a-z, 0-9, _ and -, beginning with a letter, at most 63 bytes"
+	acceptedVersion   = "a version as a text of letters, digits, ., _ and -, such as \"1.6\""
+	acceptedDatabase  = "a name of letters, digits, _ and - that does not begin with - and has at most 63 bytes"
+	acceptedPlatform  = "the full name of the platform's stack, <organization>/<project>/<stack>"
 )
 
 var (
-	nameRegexp     = regexp.MustCompile(namePattern)
-	databaseRegexp = regexp.MustCompile(databasePattern)
-	platformRegexp = regexp.MustCompile(platformPattern)
+	nameRegexp      = regexp.MustCompile(namePattern)
+	databaseRegexp  = regexp.MustCompile(databasePattern)
+	platformRegexp  = regexp.MustCompile(platformPattern)
+	extensionRegexp = regexp.MustCompile(extensionPattern)
+	versionRegexp   = regexp.MustCompile(versionPattern)
 )
 
 // reservedNames are the names to which PostgreSQL gives a meaning of its own, and its reserved key
@@ -67,6 +76,11 @@ func ValidDatabase(name string) bool {
 	return databaseRegexp.MatchString(name) && len(name) <= MaxNameBytes
 }
 
+// ValidExtension reports whether an extension may have the name.
+func ValidExtension(name string) bool {
+	return extensionRegexp.MatchString(name) && len(name) <= MaxNameBytes
+}
+
 // ValidPlatform reports whether the text is the full name of a stack,
 // <organization>/<project>/<stack>.
 func ValidPlatform(stack string) bool { return platformRegexp.MatchString(stack) }
@@ -95,6 +109,10 @@ func claimNames(cfg Config, p *Problems) Claims {
 		c.addLogin(p, Join("readers", key), "name", cfg.Readers[key])
 	}
 	c.AddTenants(p, cfg)
+	if first, taken := c[cfg.ExtensionSchema]; taken && len(cfg.Extensions) > 0 {
+		// A tenant's schema has the name of a role that the stack makes.
+		p.Add("extensionSchema", "%s is already taken by %s; choose another name", Show(cfg.ExtensionSchema), first)
+	}
 	return c
 }
 
@@ -107,14 +125,21 @@ func (c Claims) Add(p *Problems, path, name string) {
 	c[name] = path
 }
 
-// AddTenants claims the names of the config's tenants: their roles and alternating logins, and the
-// names of their schemas.
+// AddTenants claims the names of the config's tenants: their roles and alternating logins, those of
+// their agents, and the names of their schemas.
 func (c Claims) AddTenants(p *Problems, cfg Config) {
 	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
 		tenant, path := cfg.Tenants[key], Join("tenants", key)
 		c.addLogin(p, path, "role", tenant.Login)
 		if tenant.Schema != tenant.Login.Name {
 			c.Add(p, path+".schema", tenant.Schema)
+		}
+		agents := Join(path, "agents")
+		if len(tenant.Agents) > 0 {
+			c.Add(p, agents, tenant.AgentsRole)
+		}
+		for _, key := range slices.Sorted(maps.Keys(tenant.Agents)) {
+			c.addLogin(p, Join(agents, key), "name", tenant.Agents[key])
 		}
 	}
 }

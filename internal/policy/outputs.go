@@ -19,6 +19,10 @@ const (
 	OutputTenantLogins    = "tenant_login_names"
 	OutputTenantSchemas   = "tenant_schema_names"
 	OutputRetiredRoles    = "retired_role_names"
+	OutputTenantAgents    = "tenant_agent_login_names"
+	OutputAgentRoles      = "tenant_agents_role_names"
+	OutputExtensionSchema = "extension_schema_name"
+	OutputLimits          = "login_limits"
 	OutputPasswords       = "passwords"
 )
 
@@ -40,6 +44,8 @@ func Outputs() []Output {
 		{Name: OutputPasswords, ByKey: true, Secret: true, Meaning: "passwords by login name"},
 		{Name: OutputTenantRoles, ByKey: true, Meaning: "by tenant key: the role that holds the privileges. Retired tenants are left out"},
 		{Name: OutputTenantSchemas, ByKey: true, Meaning: "by tenant key: the schema, of retired tenants too"},
+		{Name: OutputTenantAgents, ByKey: true, Meaning: "by tenant key and agent key: the name to log in with"},
+		{Name: OutputAgentRoles, ByKey: true, Meaning: "by tenant key: the group role of the tenant's agents, if it has any"},
 		{Name: OutputRetiredRoles, ByKey: true, Meaning: "by tenant key: the role of a retired tenant"},
 		{Name: OutputRoles, ByKey: true, Meaning: "by the keys of `login_names`: the role that holds the privileges"},
 		{Name: OutputApp, Meaning: "the app role"},
@@ -48,5 +54,7 @@ func Outputs() []Output {
 		{Name: OutputAllTenants, Meaning: "the group role of all tenants"},
 		{Name: OutputAllTenantsAdmin, Meaning: "the group role that has the admin option on every tenant"},
 		{Name: OutputDatabase, Meaning: "the database"},
+		{Name: OutputExtensionSchema, Meaning: "the schema of the extensions, empty if there are none"},
+		{Name: OutputLimits, ByKey: true, Meaning: "by login name: `connectionLimit`, `statementTimeout` and `idleInTransactionSessionTimeout` in milliseconds, and `validUntil` if it is set"},
 	}
 }

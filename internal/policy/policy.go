@@ -28,11 +28,15 @@ const (
 	AllTenantsAdmin Role = "all-tenants-admin"
 	// Tenant is the login of one tenant.
 	Tenant Role = "tenant"
+	// Agents is the group role of one tenant's agents. It reads the tenant's data.
+	Agents Role = "agents"
+	// Agent is a read-only login of one tenant, a member of Agents.
+	Agent Role = "agent"
 )
 
 // LogsIn reports whether somebody may log in as the role.
 func LogsIn(role Role) bool {
-	return slices.Contains([]Role{App, Reader, AdminLogin, Tenant}, role)
+	return slices.Contains([]Role{App, Reader, AdminLogin, Tenant, Agent}, role)
 }
 
 // ConfigurableAttributes are the role attributes, in PostgreSQL's words, that the config may give a
@@ -77,9 +81,18 @@ func TenantMemberships() []Membership {
 	}
 }
 
+// AgentMemberships are the memberships that come with each agent. The admin option on a tenant's role
+// does not reach its agents.
+func AgentMemberships() []Membership {
+	return []Membership{
+		{Of: AllTenants, Member: Agent},
+		{Of: Agents, Member: Agent},
+	}
+}
+
 // MemberOf are the roles whose memberships the Role resource of a role lists itself.
 func MemberOf(role Role) (groups []Role) {
-	for _, membership := range slices.Concat(SharedMemberships(), TenantMemberships()) {
+	for _, membership := range slices.Concat(SharedMemberships(), TenantMemberships(), AgentMemberships()) {
 		if membership.Member == role && membership.Resource == "" {
 			groups = append(groups, membership.Of)
 		}
@@ -96,7 +109,7 @@ const (
 	// Table stands for views, materialized views and foreign tables too, as in GRANT.
 	Table    Kind = "table"
 	Sequence Kind = "sequence"
-	// Function stands for procedures and aggregates too.
+	// Function stands for procedures and aggregates too, as in ALTER DEFAULT PRIVILEGES.
 	Function Kind = "function"
 )
 
@@ -134,6 +147,17 @@ func OnSchemaPublic() []Grant {
 	return []Grant{{Resource: "public-on-schema-public", Role: Public, On: Schema}}
 }
 
+// OnExtensionSchema is who holds what on the schema of the extensions beside its owner, the admin.
+// Agents are members of AllTenants, and readers of App. The schema may have been there before, so
+// nothing is left to PUBLIC, and the default privileges of the app do not suffice.
+func OnExtensionSchema() []Grant {
+	return []Grant{
+		{Resource: "public-on-extensions", Role: Public, On: Schema},
+		{Resource: "all-tenants-on-extensions", Role: AllTenants, On: Schema, Privileges: []string{"USAGE"}},
+		{Resource: "app-on-extensions", Role: App, On: Schema, Privileges: []string{"USAGE"}},
+	}
+}
+
 // Defaults are the default privileges on what the admin will create in any schema. None names a
 // schema: those of the app hold for every tenant at once, and PostgreSQL ignores a REVOKE from PUBLIC
 // that is limited to one schema.
@@ -157,6 +181,36 @@ func TenantDefaults() []Grant {
 		{Resource: "tables", Role: Tenant, On: Table, Privileges: []string{"SELECT", "INSERT", "UPDATE", "DELETE"}},
 		// USAGE for serial columns.
 		{Resource: "sequences", Role: Tenant, On: Sequence, Privileges: []string{"USAGE", "SELECT"}},
+	}
+}
+
+// OnFunctions is who holds what on the functions that a tenant's schema has, if the tenant may execute
+// them.
+func OnFunctions() []Grant {
+	return []Grant{{Resource: "on-functions", Role: Tenant, On: Function, Privileges: []string{"EXECUTE"}}}
+}
+
+// FunctionDefaults are the default privileges on later functions, if the tenant may execute them.
+func FunctionDefaults() []Grant {
+	return []Grant{{Resource: "functions", Role: Tenant, On: Function, Privileges: []string{"EXECUTE"}}}
+}
+
+// OnAgents is who holds what on a tenant's schema and on what is in it, if the tenant has agents.
+func OnAgents() []Grant {
+	return []Grant{
+		{Resource: "agents-usage", Role: Agents, On: Schema, Privileges: []string{"USAGE"}},
+		{Resource: "agents-on-tables", Role: Agents, On: Table, Privileges: []string{"SELECT"}},
+		{Resource: "agents-on-sequences", Role: Agents, On: Sequence, Privileges: []string{"SELECT"}},
+	}
+}
+
+// AgentDefaults are the default privileges of agents on what the admin will create in their tenant's
+// schema.
+func AgentDefaults() []Grant {
+	return []Grant{
+		{Resource: "agents-tables", Role: Agents, On: Table, Privileges: []string{"SELECT"}},
+		// Without USAGE, which would let them call nextval.
+		{Resource: "agents-sequences", Role: Agents, On: Sequence, Privileges: []string{"SELECT"}},
 	}
 }
 
@@ -184,9 +238,9 @@ func OnAdopted() (first, last []Grant) {
 }
 
 // Holds are the privileges of a role on objects of a kind: on the database, on a tenant's schema and
-// in it, for a tenant in its own.
+// in it, for a tenant and its agents in their own.
 func Holds(role Role, on Kind) (privileges []string) {
-	for _, grants := range [][]Grant{OnDatabase(), Defaults(), OnTenantSchema(), TenantDefaults()} {
+	for _, grants := range [][]Grant{OnDatabase(), Defaults(), OnTenantSchema(), TenantDefaults(), OnAgents()} {
 		for _, grant := range grants {
 			if grant.On == on && (grant.Role == role || slices.Contains(MemberOf(role), grant.Role)) {
 				privileges = append(privileges, grant.Privileges...)

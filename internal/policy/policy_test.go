@@ -7,7 +7,8 @@ import (
 
 func everyGrant() []Grant {
 	first, last := OnAdopted()
-	return slices.Concat(OnDatabase(), OnClosedDatabases(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), first, last)
+	return slices.Concat(OnDatabase(), OnClosedDatabases(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), OnExtensionSchema(),
+		OnFunctions(), FunctionDefaults(), OnAgents(), AgentDefaults(), first, last)
 }
 
 // TestWritersAreTenants: only a tenant writes, and only rows.
@@ -16,7 +17,7 @@ func TestWritersAreTenants(t *testing.T) {
 		for _, privilege := range grant.Privileges {
 			switch privilege {
 			case "CONNECT", "USAGE", "SELECT":
-			case "INSERT", "UPDATE", "DELETE":
+			case "INSERT", "UPDATE", "DELETE", "EXECUTE":
 				if grant.Role != Tenant {
 					t.Errorf("%s gives %s %s", grant.Resource, grant.Role, privilege)
 				}
@@ -32,12 +33,15 @@ func TestWritersAreTenants(t *testing.T) {
 
 // TestMembershipsDoNotLeak: no login comes by another's data, or makes others members.
 func TestMembershipsDoNotLeak(t *testing.T) {
-	for _, m := range slices.Concat(SharedMemberships(), TenantMemberships()) {
+	for _, m := range slices.Concat(SharedMemberships(), TenantMemberships(), AgentMemberships()) {
 		if LogsIn(m.Member) && m.AdminOption {
 			t.Errorf("%s has the admin option on %s", m.Member, m.Of)
 		}
 		if m.Member == Tenant && m.Of != AllTenants {
 			t.Errorf("a tenant is a member of %s", m.Of)
+		}
+		if m.Member == Agent && m.Of != AllTenants && m.Of != Agents {
+			t.Errorf("an agent is a member of %s", m.Of)
 		}
 		if m.Of == Tenant && m.Member != AllTenantsAdmin {
 			t.Errorf("%s is a member of every tenant", m.Member)
@@ -49,7 +53,8 @@ func TestMembershipsDoNotLeak(t *testing.T) {
 func TestResourcesHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	first, last := OnAdopted()
-	for _, grant := range slices.Concat(OnDatabase(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), first, last) {
+	for _, grant := range slices.Concat(OnDatabase(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(),
+		OnExtensionSchema(), OnFunctions(), FunctionDefaults(), OnAgents(), AgentDefaults(), first, last) {
 		if seen[grant.Resource] || grant.Resource == "" {
 			t.Errorf("the name %q is taken", grant.Resource)
 		}
@@ -73,6 +78,10 @@ func TestHolds(t *testing.T) {
 		{App, Table, []string{"SELECT"}},
 		{App, Sequence, []string{"SELECT"}},
 		{Reader, Table, []string{"SELECT"}},
+		{Agent, Database, []string{"CONNECT"}},
+		{Agent, Schema, []string{"USAGE"}},
+		{Agent, Table, []string{"SELECT"}},
+		{Agent, Sequence, []string{"SELECT"}},
 		{AllTenants, Table, nil},
 		{AllTenantsAdmin, Table, nil},
 		{Public, Table, nil},
