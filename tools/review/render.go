@@ -20,7 +20,7 @@ func (s summary) headline() (tenants, resources string) {
 	}
 	tenants = strings.Join(counts, " · ")
 	if len(s.errors) > 0 {
-		tenants = "Incomplete, because the preview failed: " + cmp.Or(tenants, "nothing")
+		tenants = "Incomplete, because the preview failed: " + cmp.Or(tenants, "no changes")
 	}
 	tenants = cmp.Or(tenants, "Nothing changes for anybody")
 	for _, operation := range slices.Sorted(maps.Keys(s.operations)) {

@@ -173,6 +173,14 @@ func on(op string, state map[string]any, properties ...string) map[string]any {
 	return s
 }
 
+// protects is the step with protection that begins.
+func protects(s map[string]any) map[string]any {
+	after := maps.Clone(s["newState"].(map[string]any))
+	after["protect"] = true
+	s["newState"] = after
+	return s
+}
+
 func previewOf(t *testing.T, config map[string]string, steps ...map[string]any) []byte {
 	t.Helper()
 	stack := resource(typeStack, "tenant-permissions-prod", "", nil)
@@ -262,6 +270,21 @@ func TestOddShapes(t *testing.T) {
 			"",
 			[]map[string]any{on("create", resource(typeGrantRole, "acme-reads-all", "acme", map[string]any{"role": "tenant_acme", "grantRole": "app"}))},
 			[]string{"acme-reads-all: create GrantRole of tenant acme: grantRole app, role tenant_acme"},
+		},
+		"a tenant that comes while its role goes": {
+			"",
+			[]map[string]any{on("create", component("acme")), on("delete", acme(nil))},
+			[]string{"acme-role: delete Role of tenant acme"},
+		},
+		"a type of another provider": {
+			"",
+			[]map[string]any{on("create", component("acme")), on("create", resource("other:index/role:Role", "acme-role", "acme", map[string]any{"name": "tenant_acme"}))},
+			[]string{"Other changes: 1", "acme-role: create Role of tenant acme: name\n"},
+		},
+		"a schema that is protected": {
+			"",
+			[]map[string]any{protects(on("same", itsSchema))},
+			[]string{"acme: the run fails if its key is removed from the config, unless retire: drop was deployed before; schema tenant_acme stays"},
 		},
 		"a setting": {
 			"",

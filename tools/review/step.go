@@ -51,8 +51,8 @@ func (s *step) before(property string) any {
 	return s.OldState.Inputs[property]
 }
 
-// after is the value of a property in the config.
-func (s *step) after(property string) any { return s.NewState.Inputs[property] }
+// after is the value of an input in the last state.
+func (s *step) after(property string) any { return s.last().Inputs[property] }
 
 // changes reports whether the step changes the property of a resource that stays.
 func (s *step) changes(property string) bool {

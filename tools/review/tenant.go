@@ -171,7 +171,7 @@ func (t tenant) explainProtection() {
 	switch {
 	case schema.changes("dropCascade"):
 	case schema.NewState.Protect:
-		t.report(protected, "the run fails if its key is removed from the config, unless `retire: drop` was deployed before; schema %s stays", t.schema)
+		t.report(protected, "the run fails if its key is removed from the config, unless retire: drop was deployed before; schema %s stays", t.schema)
 	default:
 		t.report(unprotected, "schema %s is dropped when its key is removed from the config, if it is empty", t.schema)
 	}
