@@ -20,9 +20,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-var record = flag.Bool("record", false, "write the previews that the tests of review read anew")
+var record = flag.Bool("record", false, "write the records of previews that the tests of tools/review read")
 
-// previewJSON is what the CLI prints of a preview, and whether it succeeded.
+// previewJSON is the JSON that the CLI prints for a preview. It reports whether the preview succeeded.
 func (p *platform) previewJSON(t *testing.T, args ...string) ([]byte, bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), tools.toolchain.Pulumi(), append([]string{"preview", "--json", "--stack", p.stack.Name()}, args...)...)
@@ -38,8 +38,7 @@ func (p *platform) previewJSON(t *testing.T, args ...string) ([]byte, bool) {
 	return out, err == nil
 }
 
-// reviewed fails unless the summary of a preview, by the compiled command review, is that of the
-// record of this name.
+// reviewed fails unless the compiled tool makes the summary of the record with this name of a preview.
 func (p *platform) reviewed(t *testing.T, name string, succeeds bool, args ...string) {
 	t.Helper()
 	preview, ok := p.previewJSON(t, args...)
@@ -69,9 +68,8 @@ func (p *platform) reviewed(t *testing.T, name string, succeeds bool, args ...st
 	}
 }
 
-// recorded is a preview without what differs from run to run and from machine to machine: times,
-// source positions, IDs of providers, dependencies, and diagnostics that are no errors. Each step
-// has a line.
+// recorded is a preview without what differs between runs and machines: times, source positions, IDs of
+// providers, dependencies, and diagnostics that are not errors. Each step has its own line.
 func recorded(t *testing.T, preview []byte) []byte {
 	t.Helper()
 	var p struct {
@@ -121,8 +119,9 @@ func recorded(t *testing.T, preview []byte) []byte {
 		`"diagnostics": ` + lines(p.Diagnostics) + `,` + "\n" + `"changeSummary": ` + encode(p.ChangeSummary) + "}\n")
 }
 
-// The summary of every kind of change, from previews of the real CLI. The tests of tools/review/ read
-// the same previews as they were once; -record writes those, and their -update the summaries.
+// TestReview checks the summary of every kind of change, with previews of the real CLI. The unit tests
+// of tools/review read records of the same previews. To renew them, run this test with -record, and then
+// those tests with -update, which writes the summaries.
 func TestReview(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, true)
@@ -221,7 +220,7 @@ func TestReview(t *testing.T) {
 			t.Errorf("got error %v\n%s", err, out)
 		}
 	})
-	t.Run("no password is told", func(t *testing.T) {
+	t.Run("no password is shown", func(t *testing.T) {
 		p.tellsNone(t, append(slices.Collect(maps.Values(p.passwords(t))), p.password))
 		if bytes.Contains(p.printed.Bytes(), []byte("SCRAM-SHA-256$")) {
 			t.Error("a verifier stands in the CLI's output")
@@ -328,7 +327,7 @@ func TestWorkflows(t *testing.T) {
 	t.Run("a tenant goes", func(t *testing.T) {
 		p.configure(t, object{"acme": object{}}, nil)
 		before := p.catalog(t)
-		refused := "tenants removed: got 1 (globex), want at most 0"
+		refused := "too many tenants would be removed: 1 (globex), allowed: 0"
 		fails(preview, []string{"**DO NOT DEPLOY**", refused}, noServer)
 		fails(deploy, []string{"DO NOT DEPLOY", refused})
 		sameFacts(t, before, p.catalog(t))
@@ -348,7 +347,7 @@ func TestWorkflows(t *testing.T) {
 	})
 	t.Run("drift", func(t *testing.T) {
 		p.superuser(t, database).may(t, "ALTER ROLE tenant_acme CONNECTION LIMIT 3")
-		fails(drift, []string{"acme: tenant_acme has no limit, had at most 3 sessions"})
+		fails(drift, []string{"acme: the connection limit of tenant_acme changes from 3 to none"})
 		p.superuser(t, database).may(t, "ALTER ROLE tenant_acme CONNECTION LIMIT -1")
 	})
 	t.Run("a setting that stops runs", func(t *testing.T) {
@@ -393,7 +392,7 @@ if [ "$2" = --paginate ] && [ "$MARKER" = '<!-- preview of prod -->' ]; then ech
 		contains(t, lines[1], "api --silent --method POST repos/o/r/issues/3/comments --field body=@comments/comment-0/comment.md")
 		contains(t, lines[3], "api --silent --method PATCH repos/o/r/issues/comments/7 --field body=@comments/comment-1/comment.md")
 	})
-	t.Run("no password is told", func(t *testing.T) {
+	t.Run("no password is shown", func(t *testing.T) {
 		p.tellsNone(t, append(slices.Collect(maps.Values(p.passwords(t))), p.password))
 		for _, password := range p.passwords(t) {
 			if tells(everyFile(t, r.temp), password) {

@@ -6,47 +6,105 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"tenant-permissions/internal/policy"
 	"tenant-permissions/internal/scram"
 )
 
+// roleNames are the names of the policy's roles, with those of one tenant.
+func roleNames(tenant string) map[policy.Role]string {
+	return map[policy.Role]string{
+		policy.Public: "PUBLIC", policy.App: "app_service_role", policy.Admin: "admin_service_role",
+		policy.AdminLogin: "admin_service_login", policy.AllTenants: "all_tenants",
+		policy.AllTenantsAdmin: "all_tenants_admin", policy.Tenant: tenant,
+	}
+}
+
 // sharedSQL makes what a stack has besides its tenants.
 func sharedSQL(database string) []string {
-	return []string{
-		"CREATE ROLE app_service_role LOGIN" + password(),
-		"CREATE ROLE admin_service_role CREATEDB CREATEROLE VALID UNTIL 'infinity'",
-		"CREATE ROLE admin_service_login LOGIN IN ROLE admin_service_role" + password(),
-		"ALTER ROLE admin_service_login SET role TO admin_service_role",
-		"CREATE ROLE all_tenants VALID UNTIL 'infinity'",
-		"CREATE ROLE all_tenants_admin NOINHERIT VALID UNTIL 'infinity'",
-		"GRANT app_service_role TO admin_service_role WITH ADMIN OPTION",
-		"GRANT all_tenants_admin TO admin_service_role",
-		"REVOKE ALL ON DATABASE " + database + " FROM PUBLIC",
-		"REVOKE ALL ON SCHEMA public FROM PUBLIC",
-		"GRANT CONNECT ON DATABASE " + database + " TO app_service_role, admin_service_role, all_tenants",
-		"ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role GRANT USAGE ON SCHEMAS TO app_service_role",
-		"ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role GRANT SELECT ON TABLES TO app_service_role",
-		"ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role GRANT SELECT ON SEQUENCES TO app_service_role",
-		"ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role REVOKE ALL ON FUNCTIONS FROM PUBLIC",
+	names := roleNames("")
+	sql := []string{
+		"CREATE ROLE " + names[policy.App] + " LOGIN" + inRoles(policy.App) + password(),
+		"CREATE ROLE " + names[policy.Admin] + " CREATEDB CREATEROLE VALID UNTIL 'infinity'",
+		"CREATE ROLE " + names[policy.AdminLogin] + " LOGIN" + inRoles(policy.AdminLogin) + password(),
+		"ALTER ROLE " + names[policy.AdminLogin] + " SET role TO " + names[policy.Admin],
+		"CREATE ROLE " + names[policy.AllTenants] + " VALID UNTIL 'infinity'",
+		"CREATE ROLE " + names[policy.AllTenantsAdmin] + " NOINHERIT VALID UNTIL 'infinity'",
 	}
+	sql = append(sql, membershipSQL(policy.SharedMemberships(), names)...)
+	sql = append(sql, grantSQL(policy.OnDatabase(), database, names)...)
+	sql = append(sql, grantSQL(policy.OnSchemaPublic(), "public", names)...)
+	return append(sql, defaultSQL(policy.Defaults(), "", names)...)
 }
 
 // tenantSQL makes one tenant.
 func tenantSQL(key string) []string {
 	name := "tenant_" + key
-	defaults := "ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role IN SCHEMA " + name + " GRANT "
-	return []string{
-		"CREATE ROLE " + name + " LOGIN IN ROLE all_tenants" + password(),
+	names := roleNames(name)
+	sql := []string{
+		"CREATE ROLE " + name + " LOGIN" + inRoles(policy.Tenant) + password(),
 		"ALTER ROLE " + name + " SET search_path TO " + name,
-		"GRANT " + name + " TO all_tenants_admin WITH ADMIN OPTION",
-		"CREATE SCHEMA " + name + " AUTHORIZATION admin_service_role",
-		"GRANT USAGE ON SCHEMA " + name + " TO " + name,
-		defaults + "SELECT, INSERT, UPDATE, DELETE ON TABLES TO " + name,
-		defaults + "USAGE, SELECT ON SEQUENCES TO " + name,
 	}
+	sql = append(sql, membershipSQL(policy.TenantMemberships(), names)...)
+	sql = append(sql, "CREATE SCHEMA "+name+" AUTHORIZATION "+names[policy.Admin])
+	sql = append(sql, grantSQL(policy.OnTenantSchema(), name, names)...)
+	return append(sql, defaultSQL(policy.TenantDefaults(), " IN SCHEMA "+name, names)...)
+}
+
+// inRoles is the clause of CREATE ROLE for the memberships that the Role resource lists itself.
+func inRoles(role policy.Role) string {
+	var groups []string
+	for _, group := range policy.MemberOf(role) {
+		groups = append(groups, roleNames("")[group])
+	}
+	if len(groups) == 0 {
+		return ""
+	}
+	return " IN ROLE " + strings.Join(groups, ", ")
+}
+
+// membershipSQL grants the memberships that are resources of their own.
+func membershipSQL(memberships []policy.Membership, names map[policy.Role]string) (sql []string) {
+	for _, m := range memberships {
+		if m.Resource == "" {
+			continue // in CREATE ROLE
+		}
+		grant := "GRANT " + names[m.Of] + " TO " + names[m.Member]
+		if m.AdminOption {
+			grant += " WITH ADMIN OPTION"
+		}
+		sql = append(sql, grant)
+	}
+	return sql
+}
+
+// grantSQL grants, or revokes, privileges on the object of this name.
+func grantSQL(grants []policy.Grant, object string, names map[policy.Role]string) (sql []string) {
+	for _, grant := range grants {
+		sql = append(sql, privilegeSQL(grant, strings.ToUpper(string(grant.On))+" "+object, names))
+	}
+	return sql
+}
+
+// defaultSQL sets default privileges of the admin. inSchema is empty, or the clause that names a schema.
+func defaultSQL(grants []policy.Grant, inSchema string, names map[policy.Role]string) (sql []string) {
+	for _, grant := range grants {
+		sql = append(sql, "ALTER DEFAULT PRIVILEGES FOR ROLE "+names[policy.Admin]+inSchema+" "+
+			privilegeSQL(grant, strings.ToUpper(string(grant.On))+"S", names))
+	}
+	return sql
+}
+
+// privilegeSQL is the statement of one grant. A grant without privileges revokes all.
+func privilegeSQL(grant policy.Grant, on string, names map[policy.Role]string) string {
+	if len(grant.Privileges) == 0 {
+		return "REVOKE ALL ON " + on + " FROM " + names[grant.Role]
+	}
+	return "GRANT " + strings.Join(grant.Privileges, ", ") + " ON " + on + " TO " + names[grant.Role]
 }
 
 // rotateSQL gives a tenant another password.
@@ -62,11 +120,15 @@ func dropTenantSQL(key string) []string {
 
 // dropSharedSQL drops what sharedSQL makes. PUBLIC does not get its rights back.
 func dropSharedSQL(database string) []string {
-	return []string{
-		"REVOKE ALL ON DATABASE " + database + " FROM app_service_role, admin_service_role, all_tenants",
-		"DROP OWNED BY admin_service_role",
-		"DROP ROLE admin_service_login, app_service_role, admin_service_role, all_tenants, all_tenants_admin",
+	names := roleNames("")
+	var sql []string
+	for _, grant := range policy.OnDatabase() {
+		if grant.Role != policy.Public {
+			sql = append(sql, "REVOKE ALL ON DATABASE "+database+" FROM "+names[grant.Role])
+		}
 	}
+	drop := []string{names[policy.AdminLogin], names[policy.App], names[policy.Admin], names[policy.AllTenants], names[policy.AllTenantsAdmin]}
+	return append(sql, "DROP OWNED BY "+names[policy.Admin], "DROP ROLE "+strings.Join(drop, ", "))
 }
 
 // password makes a random password, and the clause that gives it to a role the way the program does:
@@ -117,7 +179,7 @@ func (s *site) facts(ctx context.Context) (facts []string, err error) {
 	return facts, err
 }
 
-// sameFacts fails for facts that only one of two has, of which it tells the first.
+// sameFacts fails if one of the two has a fact that the other has not. The error names the first.
 func sameFacts(sql, stacks []string) error {
 	only := func(where string, a, b []string) error {
 		for _, fact := range a {

@@ -7,14 +7,13 @@ import (
 	"io"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 
 	"tenant-permissions/internal/config"
 )
 
-// preview is what `pulumi preview --json` prints. Secrets are "[secret]" in it, with
+// preview is the output of `pulumi preview --json`. The CLI writes every secret as "[secret]", with
 // --show-secrets too.
 type preview struct {
 	// Config is the stack's config by full key.
@@ -26,36 +25,15 @@ type preview struct {
 
 type diagnostic struct{ Severity, Message string }
 
-// step is what would be done with one resource.
-type step struct {
-	Op, URN                     string
-	OldState, NewState          *state
-	DetailedDiff                map[string]any
-	DiffReasons, ReplaceReasons []string
-
-	// typ is the last part of the resource's type (Role), name its logical name, and tenant the
-	// key of the tenant whose child or component it is.
-	typ, name, tenant string
-	// open are the changed properties that no sentence tells yet; told is true once the whole
-	// step is told.
-	open map[string]bool
-	told bool
-}
-
-// state is a resource before or after. A preview has no outputs of what is to be deployed.
+// state is a resource before or after the deployment. A preview has no outputs of later resources.
 type state struct {
 	Type, Parent    string
 	Inputs, Outputs map[string]any
 	Protect         bool
 }
 
-const (
-	tenantType = "tenant-permissions:index:Tenant"
-	stackType  = "pulumi:pulumi:Stack"
-)
-
-// readPreview reads a preview, a failed one too. Resources that it leaves alone have no step, but
-// for those whose protection changes.
+// readPreview reads a preview, also one that failed. A preview has no steps for unchanged resources,
+// except where their protection changes.
 func readPreview(from io.Reader) (*preview, error) {
 	p := &preview{}
 	dec := json.NewDecoder(from)
@@ -63,18 +41,37 @@ func readPreview(from io.Reader) (*preview, error) {
 		return nil, fmt.Errorf("reading the output of pulumi preview --json: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || p.Steps == nil && p.Diagnostics == nil && p.ChangeSummary == nil {
-		return nil, errors.New("got another JSON text, want the output of pulumi preview --json")
+		return nil, errors.New("the input is JSON, but not the output of pulumi preview --json")
 	}
 	for i, s := range p.Steps {
-		if s == nil || !s.read() {
-			return nil, fmt.Errorf("steps[%d]: got no operation on a resource with its state, want one", i)
+		if s == nil {
+			s = &step{}
+		}
+		if err := s.complete(); err != nil {
+			return nil, fmt.Errorf("steps[%d]: %w; give the unchanged output of pulumi preview --json", i, err)
 		}
 	}
+	p.Steps = withoutParts(p.Steps)
 	return p, nil
 }
 
-// config is the config that is to be deployed. A preview that has none of the program's own keys, as
-// one of another project, has an empty one.
+// withoutParts returns the steps without the parts of replacements, which --show-replacement-steps
+// adds.
+func withoutParts(all []*step) (whole []*step) {
+	replaced := map[string]bool{}
+	for _, s := range all {
+		replaced[s.URN] = replaced[s.URN] || s.Op == "replace"
+	}
+	for _, s := range all {
+		if part := s.Op == "create-replacement" || s.Op == "delete-replaced"; !part || !replaced[s.URN] {
+			whole = append(whole, s)
+		}
+	}
+	return whole
+}
+
+// config is the config that is to be deployed. It is empty if the preview has none of the program's
+// keys, as in a preview of another project.
 func (p *preview) config() (config.Config, error) {
 	values, own := config.Values{}, false
 	for key, value := range p.Config {
@@ -88,55 +85,50 @@ func (p *preview) config() (config.Config, error) {
 		if value, set := os.LookupEnv(name); set || name != "PGDATABASE" {
 			return value, set
 		}
-		// It may have been set where the preview was made, and no sentence needs it.
+		// The preview may have been made where PGDATABASE is set. The review does not use this name.
 		return "unknown", true
 	})
 }
 
-// read finds what the step is about, and reports whether everything needed is there.
-func (s *step) read() bool {
+// complete fills in the fields of the step that are not in the JSON. It fails if the step has no
+// operation, or not the states that its operation needs.
+func (s *step) complete() error {
 	urn := strings.SplitN(s.URN, "::", 4) // urn:pulumi:<stack>::<project>::<types>::<name>
-	last := s.last()
-	if len(urn) < 4 || last == nil || s.Op == "" {
-		return false
+	needs := map[string][]*state{
+		"create": {s.NewState}, "delete": {s.OldState},
+		"update": {s.OldState, s.NewState}, "same": {s.OldState, s.NewState}, "replace": {s.OldState, s.NewState},
+	}
+	if len(urn) < 4 || s.last() == nil || s.Op == "" || slices.Contains(needs[s.Op], nil) {
+		return errors.New("there is no operation on a resource with its states")
 	}
 	s.OldState.dropDefaults()
 	s.NewState.dropDefaults()
-	s.name = urn[3]
-	s.typ = last.Type[strings.LastIndex(last.Type, ":")+1:]
-	if last.Type == tenantType {
+	s.name, s.typ = urn[3], s.last().Type
+	if s.typ == typeTenant {
 		s.tenant = s.name
-	} else if _, key, ok := strings.Cut(last.Parent, "::"+tenantType+"::"); ok {
+	} else if _, key, ok := strings.Cut(s.last().Parent, "::"+typeTenant+"::"); ok {
 		s.tenant = key
 	}
-	s.open = map[string]bool{}
-	switch s.Op {
-	case "create":
-		return s.NewState != nil
-	case "delete":
-		return s.OldState != nil
-	case "update", "same", "replace":
-		if s.OldState == nil || s.NewState == nil {
-			return false
-		}
-		for _, path := range slices.Concat(slices.Collect(maps.Keys(s.DetailedDiff)), s.DiffReasons, s.ReplaceReasons) {
-			if end := strings.IndexAny(path, ".["); end > 0 {
-				path = path[:end]
-			}
-			s.open[path] = true
-		}
-		if s.OldState.Protect != s.NewState.Protect {
-			s.open["protect"] = true
-		}
-		if s.Op == "update" && len(s.open) == 0 {
-			s.open["unknown properties"] = true
-		}
+	s.changed, s.explained = map[string]bool{}, map[string]bool{}
+	if len(needs[s.Op]) < 2 {
+		return nil
 	}
-	return true
+	for _, path := range slices.Concat(slices.Collect(maps.Keys(s.DetailedDiff)), s.DiffReasons, s.ReplaceReasons) {
+		if end := strings.IndexAny(path, ".["); end > 0 {
+			path = path[:end]
+		}
+		s.changed[path] = true
+	}
+	if s.OldState.Protect != s.NewState.Protect {
+		s.changed["protect"] = true
+	}
+	if s.Op == "update" && len(s.changed) == 0 {
+		s.changed["unknown properties"] = true
+	}
+	return nil
 }
 
-// dropDefaults takes out of the inputs what the provider filled in where the program says nothing,
-// and its list of that.
+// dropDefaults removes the inputs that the provider filled in, and its list of them.
 func (s *state) dropDefaults() {
 	if s == nil {
 		return
@@ -146,70 +138,4 @@ func (s *state) dropDefaults() {
 			return property == "__defaults" || slices.Contains(defaults, any(property))
 		})
 	}
-}
-
-// last is the state that the step leads to, or for a deletion the one before it.
-func (s *step) last() *state {
-	if s.NewState != nil {
-		return s.NewState
-	}
-	return s.OldState
-}
-
-// input is an input of the last state, "" if it is none.
-func (s *step) input(property string) string {
-	if s == nil {
-		return ""
-	}
-	if value, ok := s.last().Inputs[property].(string); ok {
-		return value
-	}
-	return ""
-}
-
-// before is what the server has of a property, after is what it is to have.
-func (s *step) before(property string) any {
-	if value, ok := s.OldState.Outputs[property]; ok {
-		return value
-	}
-	return s.OldState.Inputs[property]
-}
-
-func (s *step) after(property string) any { return s.NewState.Inputs[property] }
-
-// changes reports whether an update changes the property, of which a sentence then tells.
-func (s *step) changes(property string) bool {
-	if s == nil || s.Op != "update" && s.Op != "same" || !s.open[property] {
-		return false
-	}
-	delete(s.open, property)
-	return true
-}
-
-// has reports whether the resource's inputs are the wanted ones and no others. Of a wanted
-// nil, any value will do.
-func (s *step) has(want map[string]any) bool {
-	inputs := s.last().Inputs
-	for property, value := range inputs {
-		if wanted, known := want[property]; !known || wanted != nil && !reflect.DeepEqual(value, wanted) {
-			return false
-		}
-	}
-	for property, wanted := range want {
-		if _, set := inputs[property]; !set && wanted != nil && !reflect.DeepEqual(wanted, []any{}) {
-			return false
-		}
-	}
-	return true
-}
-
-// silent reports whether the step is nothing to tell of: it reads, or all of it is told.
-func (s *step) silent() bool {
-	switch s.Op {
-	case "refresh", "read":
-		return true
-	case "update", "same":
-		return len(s.open) == 0
-	}
-	return s.told
 }

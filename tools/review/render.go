@@ -10,19 +10,17 @@ import (
 	"unicode/utf8"
 )
 
-// headline says in one line what there is, and in another what it takes.
+// headline counts changes by kind in one line, and resources by operation in another.
 func (s summary) headline() (tenants, resources string) {
 	var counts, operations []string
-	for _, k := range kinds() {
-		if changes := s.changes[k]; len(changes) > 0 {
-			title, _, _ := strings.Cut(string(k), ",")
-			title, _, _ = strings.Cut(title, " (")
-			counts = append(counts, fmt.Sprintf("%s: %d", title, len(changes)))
+	for k, h := range headings() {
+		if changes := s.changes[kind(k)]; len(changes) > 0 {
+			counts = append(counts, fmt.Sprintf("%s: %d", h.title, len(changes)))
 		}
 	}
 	tenants = strings.Join(counts, " · ")
 	if len(s.errors) > 0 {
-		tenants = "As far as the preview got: " + cmp.Or(tenants, "nothing")
+		tenants = "Incomplete, because the preview failed: " + cmp.Or(tenants, "no changes")
 	}
 	tenants = cmp.Or(tenants, "Nothing changes for anybody")
 	for _, operation := range slices.Sorted(maps.Keys(s.operations)) {
@@ -43,7 +41,7 @@ func (s summary) refusals() []string {
 	return append([]string{s.tooMany}, s.errors...)
 }
 
-// text is the summary for a terminal or a log, all of it.
+// text is the whole summary for a terminal or a log.
 func text(s summary) string {
 	var out strings.Builder
 	tenants, resources := s.headline()
@@ -56,9 +54,9 @@ func text(s summary) string {
 		fmt.Fprintln(&out)
 	}
 	fmt.Fprintf(&out, "%s\n%s\n", tenants, resources)
-	for _, k := range kinds() {
-		if changes := s.changes[k]; len(changes) > 0 {
-			fmt.Fprintf(&out, "\n%s (%d)\n", k, len(changes))
+	for k, h := range headings() {
+		if changes := s.changes[kind(k)]; len(changes) > 0 {
+			fmt.Fprintf(&out, "\n%s: %d\n", h, len(changes))
 			for _, c := range changes {
 				fmt.Fprintf(&out, "  %s: %s\n", printable(c.who), printable(c.what))
 			}
@@ -68,14 +66,14 @@ func text(s summary) string {
 }
 
 const (
-	// maxComment is what a comment on GitHub may have, in characters, less some for a marker.
+	// maxComment is the limit of a comment on GitHub in characters, less room for a marker.
 	maxComment = 65_536 - 1_000
-	// maxRefusal is how much of one error, and of how many, a comment shows; maxSentence how much of
-	// one change.
+	// A comment shows maxRefusal characters of each error, at most maxRefusals errors, and maxSentence
+	// characters of each change.
 	maxRefusal, maxRefusals, maxSentence = 2_000, 10, 400
 )
 
-// markdown is the summary for a comment, with as much of each list as there is room for.
+// markdown is the summary for a comment. Its lists are cut until they fit.
 func markdown(s summary) string {
 	out := ""
 	for _, most := range []int{50, 20, 5, 0} {
@@ -86,6 +84,7 @@ func markdown(s summary) string {
 	return out
 }
 
+// markdownLists is the summary with at most so many changes of each kind.
 func markdownLists(s summary, most int) string {
 	var out strings.Builder
 	tenants, resources := s.headline()
@@ -103,12 +102,12 @@ func markdownLists(s summary, most int) string {
 		fmt.Fprintf(&out, "%s\n\n", short(block, maxRefusal))
 	}
 	fmt.Fprintf(&out, "%s\n\n%s\n", escape(tenants), escape(resources))
-	for _, k := range kinds() {
-		changes := s.changes[k]
+	for k, h := range headings() {
+		changes := s.changes[kind(k)]
 		if len(changes) == 0 {
 			continue
 		}
-		fmt.Fprintf(&out, "\n#### %s (%d)\n\n", escape(string(k)), len(changes))
+		fmt.Fprintf(&out, "\n#### %s: %d\n\n", escape(h.String()), len(changes))
 		shown := changes[:min(most, len(changes))]
 		for _, c := range shown {
 			fmt.Fprintf(&out, "- **%s**: %s\n", escape(short(c.who, maxSentence)), escape(short(c.what, maxSentence)))
@@ -120,7 +119,7 @@ func markdownLists(s summary, most int) string {
 	return out.String()
 }
 
-// short is a text that leaves room for others.
+// short is the text, cut to so many characters.
 func short(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most]) + "…"
@@ -128,7 +127,8 @@ func short(text string, most int) string {
 	return text
 }
 
-// printable has no control characters but line ends: a terminal would obey them.
+// printable is the text with spaces for control characters other than line ends. A terminal would
+// obey them.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && !unicode.IsPrint(r) {
@@ -138,7 +138,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// escape makes a text of one line that Markdown leaves as it is, and in which nobody is mentioned.
+// escape makes one line of Markdown that shows the text as it is. It mentions no GitHub user.
 func escape(text string) string {
 	var out strings.Builder
 	for _, r := range printable(text) {

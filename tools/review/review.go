@@ -1,5 +1,5 @@
-// Package review says in plain sentences what a `pulumi preview --json` would change in who may do
-// what, for the person who reviews the change.
+// Package review explains the output of `pulumi preview --json` in sentences: what the change means for
+// tenants, for the shared roles and for data. It is for the person who reviews the change.
 package review
 
 import (
@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// Refusal is the error of a preview that was read and is not to be deployed.
+// Refusal is the error of a preview that must not be deployed. Its summary was written.
 type Refusal struct{ reason string }
 
 func (r Refusal) Error() string { return r.reason }
 
-// Formats are the forms that a summary can have.
+// Formats are the formats of a summary.
 func Formats() []string { return []string{"text", "markdown"} }
 
 // Run reads a preview and writes its summary in one of the formats. It returns a Refusal, after the
-// summary, if the preview failed or if by it more tenants would go than maxRemoved.
+// summary, if the preview failed or removes more tenants than maxRemoved.
 func Run(preview io.Reader, format string, maxRemoved int, out io.Writer) error {
 	write, ok := map[string]func(summary) string{"text": text, "markdown": markdown}[format]
 	switch {
@@ -30,19 +30,20 @@ func Run(preview io.Reader, format string, maxRemoved int, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	s, err := summarise(p)
+	s, err := explain(p)
 	if err != nil {
 		return err
 	}
 	if len(s.removed) > maxRemoved {
-		s.tooMany = fmt.Sprintf("tenants removed: got %d (%s), want at most %d", len(s.removed), strings.Join(s.removed, ", "), maxRemoved)
+		s.tooMany = fmt.Sprintf("too many tenants would be removed: %d (%s), allowed: %d; put their keys back into the config, or raise --max-tenants-removed",
+			len(s.removed), strings.Join(s.removed, ", "), maxRemoved)
 	}
 	if _, err := io.WriteString(out, write(s)); err != nil {
 		return err
 	}
 	var reasons []string
 	if len(s.errors) > 0 {
-		reasons = append(reasons, fmt.Sprintf("preview: got %d errors, want none", len(s.errors)))
+		reasons = append(reasons, fmt.Sprintf("the preview failed with %d error(s); the summary lists them", len(s.errors)))
 	}
 	if s.tooMany != "" {
 		reasons = append(reasons, s.tooMany)

@@ -94,7 +94,7 @@ func TestNothingIsSilent(t *testing.T) {
 		}
 		for i, original := range p.Steps {
 			kind := original.last().Type
-			if kind == stackType || kind == tenantType || !slices.Contains([]string{"create", "update", "delete"}, original.Op) {
+			if kind == typeStack || kind == typeTenant || !slices.Contains([]string{"create", "update", "delete"}, original.Op) {
 				continue
 			}
 			for what, change := range map[string]func(*step){
@@ -125,7 +125,7 @@ func TestNothingIsSilent(t *testing.T) {
 				if err != nil && !errors.As(err, &Refusal{}) {
 					t.Fatal(err)
 				}
-				_, others, _ := strings.Cut(got, string(other))
+				_, others, _ := strings.Cut(got, headings()[other].String())
 				if !strings.Contains(others, "surprise") && !strings.Contains(others, "import ") && !strings.Contains(others, "discard ") {
 					t.Errorf("%s: another %s of %s is silent", name, what, original.URN)
 				}
@@ -151,15 +151,15 @@ const urn = "urn:pulumi:prod::tenant-permissions::"
 
 // resource is a step's state: of a tenant if the parent is its key, else of the stack.
 func resource(typ, name, tenant string, inputs map[string]any) map[string]any {
-	parent := urn + stackType + "::tenant-permissions-prod"
+	parent := urn + typeStack + "::tenant-permissions-prod"
 	if tenant != "" {
-		parent = urn + tenantType + "::" + tenant
+		parent = urn + typeTenant + "::" + tenant
 	}
 	return map[string]any{"urn": urn + typ + "::" + name, "type": typ, "parent": parent, "inputs": inputs}
 }
 
-// tenant is the component of a tenant.
-func tenant(key string) map[string]any { return resource(tenantType, key, "", nil) }
+// component is the component of a tenant.
+func component(key string) map[string]any { return resource(typeTenant, key, "", nil) }
 
 // on is a step on a resource that was and is to be the same but for the properties.
 func on(op string, state map[string]any, properties ...string) map[string]any {
@@ -173,9 +173,17 @@ func on(op string, state map[string]any, properties ...string) map[string]any {
 	return s
 }
 
+// protects is the step with protection that begins.
+func protects(s map[string]any) map[string]any {
+	after := maps.Clone(s["newState"].(map[string]any))
+	after["protect"] = true
+	s["newState"] = after
+	return s
+}
+
 func previewOf(t *testing.T, config map[string]string, steps ...map[string]any) []byte {
 	t.Helper()
-	stack := resource(stackType, "tenant-permissions-prod", "", nil)
+	stack := resource(typeStack, "tenant-permissions-prod", "", nil)
 	stack["outputs"] = map[string]any{
 		"app_service_role_name": "app", "admin_service_role_name": "admin", "all_tenants_role_name": "all", "all_tenants_admin_role_name": "all_admin",
 		"database_name": "db", "tenant_role_names": map[string]any{"acme": "tenant_acme"}, "tenant_schema_names": map[string]any{"acme": "tenant_acme"},
@@ -184,14 +192,6 @@ func previewOf(t *testing.T, config map[string]string, steps ...map[string]any) 
 	return encode(t, map[string]any{"config": config, "steps": append([]map[string]any{on("same", stack)}, steps...), "changeSummary": map[string]any{}})
 }
 
-const (
-	role     = "postgresql:index/role:Role"
-	schema   = "postgresql:index/schema:Schema"
-	grant    = "postgresql:index/grant:Grant"
-	grantOf  = "postgresql:index/grantRole:GrantRole"
-	password = "random:index/randomPassword:RandomPassword"
-)
-
 func TestOddShapes(t *testing.T) {
 	acme := func(extra map[string]any) map[string]any {
 		inputs := map[string]any{
@@ -199,12 +199,12 @@ func TestOddShapes(t *testing.T) {
 			"roles": []string{"all"}, "searchPaths": []string{"tenant_acme"},
 		}
 		maps.Copy(inputs, extra)
-		return resource(role, "acme-role", "acme", inputs)
+		return resource(typeRole, "acme-role", "acme", inputs)
 	}
-	itsSchema := resource(schema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "dropCascade": false})
-	withData := resource(schema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "dropCascade": true})
+	itsSchema := resource(typeSchema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "dropCascade": false})
+	withData := resource(typeSchema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "dropCascade": true})
 	usage := func(privileges ...string) map[string]any {
-		return resource(grant, "acme-usage", "acme", map[string]any{"database": "db", "objectType": "schema", "schema": "tenant_acme", "role": "tenant_acme", "privileges": privileges})
+		return resource(typeGrant, "acme-usage", "acme", map[string]any{"database": "db", "objectType": "schema", "schema": "tenant_acme", "role": "tenant_acme", "privileges": privileges})
 	}
 	for name, test := range map[string]struct {
 		config string // of the tenants
@@ -214,9 +214,9 @@ func TestOddShapes(t *testing.T) {
 		"a role is replaced": {
 			"",
 			[]map[string]any{on("replace", acme(nil), "name")},
-			[]string{"Replaced: 1", "acme: REPLACED: role tenant_acme is dropped and made anew, without what it had in tables that exist"},
+			[]string{"Replaced: 1", "acme: REPLACED: role tenant_acme is dropped and created again, without its privileges on existing tables"},
 		},
-		"and its halves are shown": {
+		"and the parts of the replacement are shown": {
 			"",
 			[]map[string]any{on("create-replacement", acme(nil)), on("replace", acme(nil), "name"), on("delete-replaced", acme(nil))},
 			[]string{"Stack prod\nReplaced: 1\n"},
@@ -224,57 +224,72 @@ func TestOddShapes(t *testing.T) {
 		"a schema is replaced": {
 			"",
 			[]map[string]any{on("replace", itsSchema, "database"), on("replace", usage("USAGE"))},
-			[]string{"Stack prod\nReplaced: 1\n", "acme: REPLACED by an empty one: schema tenant_acme is dropped if there is nothing in it, and otherwise the run fails"},
+			[]string{"Stack prod\nReplaced: 1\n", "acme: REPLACED by an empty schema: schema tenant_acme is dropped if it is empty, otherwise the run fails"},
 		},
 		"with all data": {
 			"",
 			[]map[string]any{on("replace", withData, "database")},
-			[]string{"acme: REPLACED by an empty one: schema tenant_acme and ALL ITS DATA are dropped"},
+			[]string{"acme: REPLACED by an empty schema: schema tenant_acme and ALL ITS DATA are dropped"},
 		},
 		"a shared role is replaced": {
 			"",
-			[]map[string]any{on("replace", resource(role, "app-service-role", "", map[string]any{"name": "app"}), "name"), on("replace", resource(role, "all-tenants", "", map[string]any{"name": "all"}), "name")},
+			[]map[string]any{on("replace", resource(typeRole, "app-service-role", "", map[string]any{"name": "app"}), "name"), on("replace", resource(typeRole, "all-tenants", "", map[string]any{"name": "all"}), "name")},
 			[]string{"Replaced: 2", "app: REPLACED: role app is dropped", "allTenants: REPLACED: role all is dropped"},
 		},
 		"a schema goes, its tenant stays": {
 			"",
 			[]map[string]any{on("delete", itsSchema)},
-			[]string{"Tenants removed: 1", "acme: schema tenant_acme is dropped if there is nothing in it, and otherwise the run fails\n"},
+			[]string{"Tenants removed: 1", "acme: schema tenant_acme is dropped if it is empty, otherwise the run fails\n"},
 		},
 		"a tenant goes from the state only": {
 			"",
-			[]map[string]any{on("delete", tenant("acme"))},
-			[]string{"acme: it is no longer this stack's; what is on the server stays"},
+			[]map[string]any{on("delete", component("acme"))},
+			[]string{"acme: this stack no longer manages it; what is on the server stays"},
 		},
 		"a new tenant's role has more": {
 			"",
-			[]map[string]any{on("create", tenant("acme")), on("create", acme(map[string]any{"superuser": true}))},
-			[]string{"Other changes: 1", "acme-role: create Role of tenant acme: ", "superuser true", "acme: new login tenant_acme; none of a tenant's privileges\n"},
+			[]map[string]any{on("create", component("acme")), on("create", acme(map[string]any{"superuser": true}))},
+			[]string{"Other changes: 1", "acme-role: create Role of tenant acme: ", "superuser true", "acme: new login tenant_acme; it has no privileges\n"},
 		},
 		"or is member of another": {
 			"",
-			[]map[string]any{on("create", tenant("acme")), on("create", acme(map[string]any{"roles": []string{"app"}}))},
+			[]map[string]any{on("create", component("acme")), on("create", acme(map[string]any{"roles": []string{"app"}}))},
 			[]string{"Other changes: 1", "roles [app]"},
 		},
 		"or has more privileges": {
 			"",
-			[]map[string]any{on("create", tenant("acme")), on("create", acme(nil)), on("create", usage("USAGE", "CREATE"))},
+			[]map[string]any{on("create", component("acme")), on("create", acme(nil)), on("create", usage("USAGE", "CREATE"))},
 			[]string{"Other changes: 1", "acme-usage: create Grant of tenant acme: ", "privileges [USAGE CREATE]"},
 		},
 		"a tenant goes with more than it came with": {
 			"",
-			[]map[string]any{on("delete", tenant("acme")), on("delete", itsSchema), on("delete", resource("postgresql:index/function:Function", "acme-role", "acme", nil))},
+			[]map[string]any{on("delete", component("acme")), on("delete", itsSchema), on("delete", resource("postgresql:index/function:Function", "acme-role", "acme", nil))},
 			[]string{"Tenants removed: 1", "acme-role: delete Function of tenant acme"},
 		},
 		"a membership nobody knows": {
 			"",
-			[]map[string]any{on("create", resource(grantOf, "acme-reads-all", "acme", map[string]any{"role": "tenant_acme", "grantRole": "app"}))},
+			[]map[string]any{on("create", resource(typeGrantRole, "acme-reads-all", "acme", map[string]any{"role": "tenant_acme", "grantRole": "app"}))},
 			[]string{"acme-reads-all: create GrantRole of tenant acme: grantRole app, role tenant_acme"},
+		},
+		"a tenant that comes while its role goes": {
+			"",
+			[]map[string]any{on("create", component("acme")), on("delete", acme(nil))},
+			[]string{"acme-role: delete Role of tenant acme"},
+		},
+		"a type of another provider": {
+			"",
+			[]map[string]any{on("create", component("acme")), on("create", resource("other:index/role:Role", "acme-role", "acme", map[string]any{"name": "tenant_acme"}))},
+			[]string{"Other changes: 1", "acme-role: create Role of tenant acme: name\n"},
+		},
+		"a schema that is protected": {
+			"",
+			[]map[string]any{protects(on("same", itsSchema))},
+			[]string{"acme: the run fails if its key is removed from the config, unless retire: drop was deployed before; schema tenant_acme stays"},
 		},
 		"a setting": {
 			"",
 			[]map[string]any{on("update", acme(nil), "searchPaths", "password")},
-			[]string{"acme-role: update Role of tenant acme: searchPaths [tenant_acme], was [tenant_acme]\n", "acme: the password of tenant_acme\n"},
+			[]string{"acme-role: update Role of tenant acme: searchPaths [tenant_acme], was [tenant_acme]\n", "acme: the password of tenant_acme is set again\n"},
 		},
 		"an update of nothing": {
 			"",
@@ -288,39 +303,39 @@ func TestOddShapes(t *testing.T) {
 		},
 		"a group role that goes": {
 			"",
-			[]map[string]any{on("delete", resource(role, "all-tenants", "", map[string]any{"name": "all"}))},
-			[]string{"allTenants: no more: every tenant is a member of role all"},
+			[]map[string]any{on("delete", resource(typeRole, "all-tenants", "", map[string]any{"name": "all"}))},
+			[]string{"allTenants: role all is dropped"},
 		},
 		"a database that is no longer closed": {
 			"",
-			[]map[string]any{on("delete", resource(grant, "public-on-database-x", "", nil))},
-			[]string{"closedDatabases: no longer looked after: x is closed to PUBLIC; PUBLIC does not get its rights back"},
+			[]map[string]any{on("delete", resource(typeGrant, "public-on-database-x", "", map[string]any{"objectType": "database", "database": "x"}))},
+			[]string{"closedDatabases: the stack no longer closes database x to PUBLIC; PUBLIC does not get its privileges back"},
 		},
 		"a rotation without LOGIN": {`{"acme": {"suspended": true}}`, []map[string]any{
-			on("replace", resource(password, "acme-password", "acme", nil), "keepers"), on("update", acme(map[string]any{"login": false}), "password"),
+			on("replace", resource(typePassword, "acme-password", "acme", nil), "keepers"), on("update", acme(map[string]any{"login": false}), "password"),
 		}, []string{"acme: new password for tenant_acme, which cannot log in"}},
-		"a pair's own login ends": {
+		"a role with alternating logins no longer logs in itself": {
 			`{"acme": {"logins": {"active": "a"}}}`,
 			[]map[string]any{on("update", acme(map[string]any{"login": false}), "login")},
-			[]string{"acme: tenant_acme itself no longer logs in, tenant_acme_a and tenant_acme_b do"},
+			[]string{"acme: tenant_acme itself can no longer log in; tenant_acme_a and tenant_acme_b can"},
 		},
-		"and comes back": {
+		"and logs in again": {
 			`{"acme": {"logins": {"active": "a"}}}`,
 			[]map[string]any{on("update", acme(nil), "login")},
-			[]string{"acme: tenant_acme itself logs in beside tenant_acme_a and tenant_acme_b"},
+			[]string{"acme: tenant_acme itself can log in again, as tenant_acme_a and tenant_acme_b can"},
 		},
-		"but a suspended one is suspended": {
+		"a suspended tenant with alternating logins": {
 			`{"acme": {"logins": {"active": "a"}, "suspended": true}}`,
 			[]map[string]any{on("update", acme(map[string]any{"login": false}), "login")},
 			[]string{"Tenants suspended: 1"},
 		},
 		"the outputs name the other login": {
 			`{"acme": {"logins": {"active": "b"}}}`, nil,
-			[]string{"acme: tenant_acme_b instead of tenant_acme_a; both work"},
+			[]string{"acme: the outputs name tenant_acme_b instead of tenant_acme_a; both can log in"},
 		},
 		"a name with a terminal's codes": {
 			"",
-			[]map[string]any{on("create", resource(grant, "x\x1b[31m", "", nil))},
+			[]map[string]any{on("create", resource(typeGrant, "x\x1b[31m", "", nil))},
 			[]string{"x [31m: create Grant"},
 		},
 	} {
@@ -331,27 +346,30 @@ func TestOddShapes(t *testing.T) {
 			}
 			for _, want := range test.want {
 				if !strings.Contains(got, want) {
-					t.Errorf("not said: %s\n%s", want, got)
+					t.Errorf("the summary lacks: %s\n%s", want, got)
 				}
 			}
 		})
 	}
 }
 
-// A new cell's preview does not name the shared roles: they are told, and tenants that differ too.
+// The preview of a new cell does not name the shared roles. The summary reports those of the first
+// tenant, and tenants that differ.
 func TestNewCell(t *testing.T) {
 	var steps []map[string]any
 	for key, group := range map[string]string{"acme": "all_tenants", "globex": "app_service_role"} {
-		steps = append(steps, on("create", tenant(key)),
-			on("create", resource(role, key+"-role", key, map[string]any{"password": "[secret]", "bypassRowLevelSecurity": false, "roles": []string{group}, "searchPaths": []string{"tenant_" + key}})))
+		steps = append(steps, on("create", component(key)),
+			on("create", resource(typeRole, key+"-role", key, map[string]any{"password": "[secret]", "bypassRowLevelSecurity": false, "roles": []string{group}, "searchPaths": []string{"tenant_" + key}})))
 	}
-	got, err := reviewed(t, encode(t, map[string]any{"steps": steps}), "text")
+	got, err := reviewed(t, encode(t, map[string]any{"steps": steps, "config": map[string]string{
+		"tenant-permissions:platform": "organization/tenant-permissions/prod", "tenant-permissions:tenants": `{"acme": {}, "globex": {}}`,
+	}}), "text")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"platform: new tenants become members of all_tenants, ", "globex-role: create Role of tenant globex: ", "roles [app_service_role]"} {
+	for _, want := range []string{"platform: new tenants are members of all_tenants, ", "globex-role: create Role of tenant globex: ", "roles [app_service_role]"} {
 		if !strings.Contains(got, want) || strings.Contains(got, "acme-role: ") {
-			t.Errorf("not said: %s\n%s", want, got)
+			t.Errorf("the summary lacks: %s\n%s", want, got)
 		}
 	}
 }
@@ -359,22 +377,22 @@ func TestNewCell(t *testing.T) {
 // The outputs' names of shared logins change as those of tenants do.
 func TestActiveSharedLogin(t *testing.T) {
 	got, err := reviewed(t, previewOf(t, map[string]string{"tenant-permissions:roles": `{"app": {"name": "app", "logins": {"active": "b"}}}`, "tenant-permissions:readers": `{"analyst": {"logins": {"active": "b"}}}`, "tenant-permissions:tenants": "{}"}), "text")
-	if want := "Shared roles and databases (1)\n  analyst: analyst_b instead of analyst_a; both work\n"; err != nil || !strings.HasSuffix(got, want) {
+	if want := "Shared roles and databases: 1\n  analyst: the outputs name analyst_b instead of analyst_a; both can log in\n"; err != nil || !strings.HasSuffix(got, want) {
 		t.Errorf("got %v\n%s", err, got)
 	}
 }
 
 func TestThreshold(t *testing.T) {
 	gone := func(key string) map[string]any {
-		return on("delete", resource(schema, key+"-schema", key, map[string]any{"name": "tenant_" + key}))
+		return on("delete", resource(typeSchema, key+"-schema", key, map[string]any{"name": "tenant_" + key}))
 	}
 	p := previewOf(t, nil, gone("globex"), gone("acme"))
 	for most, refused := range map[int]bool{0: true, 1: true, 2: false} {
 		for _, format := range []string{"text", "markdown"} {
 			var out bytes.Buffer
 			err := Run(bytes.NewReader(p), format, most, &out)
-			got, want := out.String(), fmt.Sprintf("tenants removed: got 2 (acme, globex), want at most %d", most)
-			if refused != errors.As(err, &Refusal{}) || refused != strings.Contains(got, want) || refused && err.Error() != want {
+			got, want := out.String(), fmt.Sprintf("too many tenants would be removed: 2 (acme, globex), allowed: %d; ", most)
+			if refused != errors.As(err, &Refusal{}) || refused != strings.Contains(got, want) || refused && !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("at most %d: got error %v\n%s", most, err, got)
 			}
 		}
@@ -382,17 +400,17 @@ func TestThreshold(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
-	bare := map[string]any{"op": "delete", "urn": urn + role + "::x"}
+	bare := map[string]any{"op": "delete", "urn": urn + typeRole + "::x"}
 	for name, test := range map[string]struct {
 		input, want string
 	}{
 		"nothing":           {"", "reading the output of pulumi preview --json: EOF"},
 		"no JSON":           {"error: no stack selected", "reading the output of pulumi preview --json: "},
-		"another JSON":      {`{"version": 3}`, "got another JSON text, want the output of pulumi preview --json"},
-		"more than one":     {`{"steps": []} {}`, "got another JSON text"},
-		"a step of nothing": {`{"steps": [null]}`, "steps[0]: got no operation on a resource with its state, want one"},
-		"no state":          {string(encode(t, map[string]any{"steps": []any{bare}})), "steps[0]: got no operation"},
-		"no new state":      {string(encode(t, map[string]any{"steps": []any{map[string]any{"op": "create", "urn": bare["urn"], "oldState": map[string]any{}}}})), "steps[0]: got no operation"},
+		"another JSON":      {`{"version": 3}`, "the input is JSON, but not the output of pulumi preview --json"},
+		"more than one":     {`{"steps": []} {}`, "the input is JSON, but not the output of"},
+		"a step of nothing": {`{"steps": [null]}`, "steps[0]: there is no operation on a resource with its states; give "},
+		"no state":          {string(encode(t, map[string]any{"steps": []any{bare}})), "steps[0]: there is no operation"},
+		"no new state":      {string(encode(t, map[string]any{"steps": []any{map[string]any{"op": "create", "urn": bare["urn"], "oldState": map[string]any{}}}})), "steps[0]: there is no operation"},
 		"bad config":        {`{"config": {"tenant-permissions:tenants": "["}, "steps": []}`, "the config has problems, and nothing was changed:\n  tenants: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -438,11 +456,11 @@ func FuzzReview(f *testing.F) {
 func TestManyChanges(t *testing.T) {
 	var steps []map[string]any
 	for i := range 1000 {
-		steps = append(steps, on("create", tenant(fmt.Sprintf("t%04d", i))))
+		steps = append(steps, on("create", component(fmt.Sprintf("t%04d", i))))
 	}
 	p := previewOf(t, nil, steps...)
 	all, err := reviewed(t, p, "text")
-	if err != nil || !strings.Contains(all, "t0999: new login tenant_t0999") || !strings.Contains(all, "Tenants added (1000)") {
+	if err != nil || !strings.Contains(all, "t0999: new login t0999") || !strings.Contains(all, "Tenants added: 1000") {
 		t.Errorf("got %v, %d bytes", err, len(all))
 	}
 	md, err := reviewed(t, p, "markdown")
@@ -451,15 +469,15 @@ func TestManyChanges(t *testing.T) {
 	}
 
 	s := summary{changes: map[kind][]change{}}
-	for _, k := range kinds() {
+	for k := range headings() {
 		for range 100 {
-			s.tell(k, strings.Repeat("ä@", 1000), "%s", strings.Repeat("_|", 1000))
+			s.report(kind(k), strings.Repeat("ä@", 1000), "%s", strings.Repeat("_|", 1000))
 		}
 	}
 	for range 100 {
 		s.errors = append(s.errors, strings.Repeat("\n", 100_000))
 	}
-	if got := markdown(s); utf8.RuneCountInString(got) > 65_536 || !strings.Contains(got, "and 90 more") || !strings.Contains(got, string(other)) {
+	if got := markdown(s); utf8.RuneCountInString(got) > 65_536 || !strings.Contains(got, "and 90 more") || !strings.Contains(got, headings()[other].String()) {
 		t.Errorf("got %d bytes", len(got))
 	}
 }

@@ -2,84 +2,209 @@ package review
 
 import (
 	"maps"
-	"strings"
+	"slices"
+
+	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 )
 
-// typeOf is the type of a tenant's resource, by what follows the key in its name.
-func typeOf(name string) string {
-	switch {
-	case name == "":
-		return "Tenant"
-	case name == "grant-role":
-		return "GrantRole"
-	case name == "schema":
-		return "Schema"
-	case name == "tables" || name == "sequences":
-		return "DefaultPrivileges"
-	case strings.HasSuffix(name, "password"):
-		return "RandomPassword"
-	case strings.HasSuffix(name, "role") || name == "schema-claim":
-		return "Role"
-	}
-	return "Grant"
+// Types of the program's resources.
+const (
+	typeStack             = "pulumi:pulumi:Stack"
+	typeTenant            = "tenant-permissions:index:Tenant"
+	typeRole              = "postgresql:index/role:Role"
+	typeSchema            = "postgresql:index/schema:Schema"
+	typeGrant             = "postgresql:index/grant:Grant"
+	typeGrantRole         = "postgresql:index/grantRole:GrantRole"
+	typeDefaultPrivileges = "postgresql:index/defaultPrivileges:DefaultPrivileges"
+	typePassword          = "random:index/randomPassword:RandomPassword"
+)
+
+// wanted is a resource as the program registers it. An input that is nil may have any value.
+type wanted struct {
+	typ    string
+	inputs map[string]any
 }
 
-// wantOfTenant are the inputs that a tenant's resources have, by what follows the key in their
-// names: tenants.go and logins.go make them.
-func (r *review) wantOfTenant(role, schema string) map[string]map[string]any {
-	want := map[string]map[string]any{
-		"schema":       {"name": nil, "database": r.database, "owner": r.admin},
-		"schema-claim": {"name": schema, "login": false},
-		"grant-role":   {"role": r.allTenantsAdmin, "grantRole": role, "withAdminOption": true},
-		"usage":        r.wantGrant("schema", schema, role, "USAGE"),
-		"tables":       r.wantGrant("table", schema, role, "SELECT", "INSERT", "UPDATE", "DELETE"),
-		"sequences":    r.wantGrant("sequence", schema, role, "USAGE", "SELECT"),
+// model is what is known of the names in PostgreSQL. A name that is nil is unknown.
+type model struct {
+	database any
+	names    map[policy.Role]any
+}
 
-		"adopted-tables":           r.wantGrant("table", schema, role, "SELECT", "INSERT", "UPDATE", "DELETE"),
-		"adopted-sequences":        r.wantGrant("sequence", schema, role, "USAGE", "SELECT"),
-		"public-on-adopted":        r.wantGrant("schema", schema, "public"),
-		"app-on-adopted":           r.wantGrant("schema", schema, r.app, "USAGE"),
-		"app-on-adopted-tables":    r.wantGrant("table", schema, r.app, "SELECT"),
-		"app-on-adopted-sequences": r.wantGrant("sequence", schema, r.app, "SELECT"),
+// tenant are the resources of a tenant, by what follows its key in their logical names.
+func (m model) tenant(role, schema string, drop bool) map[string]wanted {
+	m.names = maps.Clone(m.names)
+	m.names[policy.Tenant] = role
+	want := m.login(policy.Tenant, role, map[string]any{"searchPaths": list(schema)})
+	want[""] = wanted{typ: typeTenant}
+	want["schema"] = wanted{typeSchema, map[string]any{"name": schema, "database": m.database, "owner": m.names[policy.Admin], "dropCascade": drop}}
+	want["schema-claim"] = wanted{typeRole, map[string]any{"name": schema, "login": false}}
+	for _, grant := range slices.Concat(policy.OnTenantSchema(), onAdopted()) {
+		want[grant.Resource] = m.grant(grant, schema)
 	}
-	for _, name := range []string{"tables", "sequences"} {
-		want[name]["owner"] = r.admin
+	for _, grant := range policy.TenantDefaults() {
+		want[grant.Resource] = m.defaults(grant, schema)
 	}
-	r.wantLogins(want, map[string]any{"roles": listOf(r.allTenants), "searchPaths": list(schema)}, role, role)
+	maps.Copy(want, m.memberships(policy.TenantMemberships()))
 	return want
 }
 
-func (r *review) wantGrant(objectType, schema string, role any, privileges ...string) map[string]any {
-	return map[string]any{"database": r.database, "objectType": objectType, "schema": schema, "role": role, "privileges": list(privileges...)}
+// shared are the memberships and privileges that exist once, by logical name.
+func (m model) shared() map[string]wanted {
+	want := m.memberships(policy.SharedMemberships())
+	for _, grant := range policy.OnDatabase() {
+		want[grant.Resource] = m.grant(grant, "")
+	}
+	for _, grant := range policy.OnSchemaPublic() {
+		want[grant.Resource] = m.grant(grant, "public")
+	}
+	for _, grant := range policy.Defaults() {
+		want[grant.Resource] = m.defaults(grant, "")
+	}
+	want["admin-service-role"] = groupRole(policy.Admin, map[string]any{"inherit": nil})
+	want["all-tenants"] = wanted{typeRole, map[string]any{"name": nil, "login": false}}
+	want["all-tenants-admin"] = groupRole(policy.AllTenantsAdmin, map[string]any{"inherit": false})
+	return want
 }
 
-// wantLogins adds the inputs of a role that logs in, of its pair, which acts as a role, and of
-// their passwords.
-func (r *review) wantLogins(want map[string]map[string]any, own map[string]any, role string, actsAs any) {
-	for _, letter := range []string{"", "a-", "b-"} {
-		want[letter+"password"] = map[string]any{"length": 32.0, "special": false, "keepers": nil}
-		inputs := map[string]any{"name": nil, "password": "[secret]", "login": nil, "connectionLimit": nil, "bypassRowLevelSecurity": false}
-		maps.Copy(inputs, own)
-		if letter != "" {
-			inputs["roles"], inputs["assumeRole"], inputs["bypassRowLevelSecurity"] = list(role), actsAs, false
-		}
-		want[letter+"role"] = inputs
+// groupRole is a role that does not log in, with these inputs beyond its attributes.
+func groupRole(role policy.Role, inputs map[string]any) wanted {
+	inputs["name"], inputs["login"] = nil, false
+	for _, a := range attributes() {
+		inputs[a.input] = attribute(role, a.name)
+	}
+	return wanted{typeRole, inputs}
+}
+
+// attributes are role attributes in PostgreSQL's words, with their inputs of a Role resource.
+func attributes() []struct{ name, input string } {
+	return []struct{ name, input string }{
+		{"SUPERUSER", "superuser"},
+		{"CREATEDB", "createDatabase"},
+		{"CREATEROLE", "createRole"},
+		{"REPLICATION", "replication"},
+		{"BYPASSRLS", "bypassRowLevelSecurity"},
 	}
 }
 
-// listOf is a list of one name, nil if that is unknown.
-func listOf(name any) any {
-	if name == nil {
+// attribute is the wanted input for an attribute: any value if the config may give it to the role.
+func attribute(role policy.Role, name string) any {
+	if slices.Contains(policy.ConfigurableAttributes(role), name) {
 		return nil
 	}
-	return []any{name}
+	return false
 }
 
-// list is a list of strings as JSON has it.
+// memberships are those that are resources of their own, by the policy's name of the resource.
+func (m model) memberships(memberships []policy.Membership) map[string]wanted {
+	want := map[string]wanted{}
+	for _, membership := range memberships {
+		if membership.Resource != "" {
+			want[membership.Resource] = wanted{typeGrantRole, map[string]any{
+				"role": m.names[membership.Member], "grantRole": m.names[membership.Of], "withAdminOption": membership.AdminOption,
+			}}
+		}
+	}
+	return want
+}
+
+// grant is a grant on objects that exist. schema is empty for a grant outside of schemas.
+func (m model) grant(grant policy.Grant, schema string) wanted {
+	inputs := map[string]any{
+		"database": m.database, "objectType": string(grant.On), "role": m.names[grant.Role], "privileges": list(grant.Privileges...),
+	}
+	if schema != "" {
+		inputs["schema"] = schema
+	}
+	return wanted{typeGrant, inputs}
+}
+
+// defaults are default privileges of the admin. schema is empty for all schemas.
+func (m model) defaults(grant policy.Grant, schema string) wanted {
+	w := m.grant(grant, schema)
+	w.typ, w.inputs["owner"] = typeDefaultPrivileges, m.names[policy.Admin]
+	return w
+}
+
+// login are a role that logs in, its alternating logins and their passwords, by what follows the name
+// of the login in their logical names. inputs are what the role has beyond that.
+func (m model) login(role policy.Role, name string, inputs map[string]any) map[string]wanted {
+	want := map[string]wanted{}
+	var actsAs any = name
+	own := maps.Clone(inputs)
+	if assumed, ok := own["assumeRole"]; ok {
+		actsAs = assumed
+	}
+	if groups := policy.MemberOf(role); len(groups) > 0 {
+		own["roles"] = m.list(groups)
+	}
+	own["bypassRowLevelSecurity"] = attribute(role, "BYPASSRLS")
+	alternating := maps.Clone(inputs)
+	alternating["roles"], alternating["assumeRole"], alternating["bypassRowLevelSecurity"] = list(name), actsAs, false
+	for _, prefix := range loginPrefixes() {
+		want[prefix+"password"] = wanted{typePassword, map[string]any{"length": 32.0, "special": false, "keepers": nil}}
+		all := map[string]any{"name": nil, "password": "[secret]", "login": nil, "connectionLimit": nil}
+		if prefix == "" {
+			maps.Copy(all, own)
+		} else {
+			maps.Copy(all, alternating)
+		}
+		want[prefix+"role"] = wanted{typeRole, all}
+	}
+	return want
+}
+
+// list is the list of the roles' names, nil if one is unknown.
+func (m model) list(roles []policy.Role) any {
+	names := []any{}
+	for _, role := range roles {
+		if m.names[role] == nil {
+			return nil
+		}
+		names = append(names, m.names[role])
+	}
+	return names
+}
+
+// list is a list of strings as encoding/json decodes it.
 func list(words ...string) []any {
 	values := []any{}
 	for _, word := range words {
 		values = append(values, word)
 	}
 	return values
+}
+
+// onAdopted are all grants on an adopted schema and on what is in it.
+func onAdopted() []policy.Grant {
+	first, last := policy.OnAdopted()
+	return slices.Concat(first, last)
+}
+
+// resources are the logical names of grants.
+func resources(grants []policy.Grant) (names []string) {
+	for _, grant := range grants {
+		names = append(names, grant.Resource)
+	}
+	return names
+}
+
+// loginPrefixes precede role and password in the logical names of a role's resources: nothing for the
+// role itself, then those of its alternating logins.
+func loginPrefixes() []string { return append([]string{""}, alternatingPrefixes()...) }
+
+func alternatingPrefixes() (prefixes []string) {
+	for _, suffix := range config.AlternatingSuffixes() {
+		prefixes = append(prefixes, suffix+"-")
+	}
+	return prefixes
+}
+
+// alternatingResources are the roles and passwords of alternating logins.
+func alternatingResources() (names []string) {
+	for _, prefix := range alternatingPrefixes() {
+		names = append(names, prefix+"role", prefix+"password")
+	}
+	return names
 }

@@ -14,9 +14,9 @@ func newReview() *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use:   "review",
-		Short: "Say in sentences what a preview would change",
-		Long: `Say in sentences what a preview would change in who may do what: which tenants come, go, are
-rotated, suspended or retired, and what each role gains or loses. No password is shown.` + exits("the preview is not to be deployed: it failed, or too many tenants would go"),
+		Short: "Explain in sentences what a preview changes",
+		Long: `Explain in sentences what a preview changes: which tenants are added, removed, suspended or
+retired, whose password is rotated, and what each role gains or loses. No password is shown.` + exits("the preview must not be deployed: it failed, or it removes too many tenants"),
 		Example: "  pulumi preview --json --stack prod | tenantctl review",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,7 +28,7 @@ rotated, suspended or retired, and what each role gains or loses. No password is
 		},
 	}
 	cmd.Flags().StringVar(&file, "preview", "-", "`FILE` with the output of pulumi preview --json, - for standard input")
-	cmd.Flags().IntVar(&most, "max-tenants-removed", 0, "how many tenants, or schemas of tenants, may go")
+	cmd.Flags().IntVar(&most, "max-tenants-removed", 0, "how many tenants the deployment may remove, or their schemas")
 	cmd.Flags().StringVar(&format, "format", "text", list(review.Formats()))
 	oneOf(cmd, "format", review.Formats())
 	return cmd

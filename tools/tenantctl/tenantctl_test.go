@@ -32,7 +32,7 @@ func TestExitCodes(t *testing.T) {
 		"help":                    {args: []string{"--help"}, stdout: "Exit codes: 0 success"},
 		"completion":              {args: []string{"completion", "bash"}, stdout: "tenantctl"},
 		"fine":                    {args: []string{"review"}, stdin: unchanged, stdout: "Nothing changes for anybody"},
-		"findings":                {args: []string{"review", "--format", "markdown"}, stdin: failed, code: 2, stdout: "DO NOT DEPLOY", stderr: "preview: got 1 errors"},
+		"findings":                {args: []string{"review", "--format", "markdown"}, stdin: failed, code: 2, stdout: "DO NOT DEPLOY", stderr: "the preview failed with 1 error(s)"},
 		"failed":                  {args: []string{"review"}, stdin: "no", code: 1, stderr: "reading the output of pulumi preview --json"},
 		"no command":              {args: []string{"audits"}, code: 1, stderr: "unknown command"},
 		"no such flag":            {args: []string{"audit", "-outputs", "x"}, code: 1, stderr: "-outputs"},

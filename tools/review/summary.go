@@ -1,0 +1,86 @@
+package review
+
+import "fmt"
+
+// kind is what happens to a tenant or to a shared role.
+type kind int
+
+// The summary shows them in this order, the greatest losses first.
+const (
+	replaced kind = iota
+	removed
+	droppable
+	retired
+	suspended
+	unprotected
+	resumed
+	restored
+	added
+	adopted
+	protected
+	rotated
+	alternating
+	active
+	limits
+	repaired
+	shared
+	other
+)
+
+// heading is the title of the changes of one kind, with a detail that the first line leaves out.
+type heading struct{ title, detail string }
+
+// headings are those of all kinds, in the order of the summary.
+func headings() []heading {
+	return []heading{
+		replaced:    {"Replaced", "access or data is lost"},
+		removed:     {"Tenants removed", ""},
+		droppable:   {"Tenants ready to be dropped with all data", "retire: drop"},
+		retired:     {"Tenants retired", "retire: keep"},
+		suspended:   {"Tenants suspended", ""},
+		unprotected: {"Schemas no longer protected", ""},
+		resumed:     {"Tenants resumed", ""},
+		restored:    {"Tenants that get their privileges back", ""},
+		added:       {"Tenants added", ""},
+		adopted:     {"Tenants adopted", ""},
+		protected:   {"Schemas protected", ""},
+		rotated:     {"Passwords rotated", ""},
+		alternating: {"Alternating logins", ""},
+		active:      {"Active logins", "the logins that the outputs name"},
+		limits:      {"Connection limits", ""},
+		repaired:    {"Repaired", "created again, or set back to the config"},
+		shared:      {"Shared roles and databases", ""},
+		other:       {"Other changes", "read them in the preview itself"},
+	}
+}
+
+func (h heading) String() string {
+	if h.detail == "" {
+		return h.title
+	}
+	return h.title + " (" + h.detail + ")"
+}
+
+// summary is the meaning of a preview.
+type summary struct {
+	stack string
+	// refreshed is true if the preview compared the state with the server.
+	refreshed bool
+	// operations counts resources by operation.
+	operations map[string]int
+	// errors are those of a failed preview. Its changes are incomplete.
+	errors  []string
+	changes map[kind][]change
+	// removed are the keys of the tenants that lose their schema or are removed, sorted.
+	removed []string
+	// tooMany is the reason to refuse the preview for those, empty if there is none.
+	tooMany string
+}
+
+// change is a sentence about a tenant or a shared role.
+type change struct{ who, what string }
+
+// report adds a sentence to the summary.
+func (s *summary) report(k kind, who, format string, args ...any) {
+	s.changes[k] = append(s.changes[k], change{who, fmt.Sprintf(format, args...)})
+}
