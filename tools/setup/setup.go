@@ -53,7 +53,9 @@ func WriteSQL(cfg config.Config, out io.Writer) error {
 	return template.Must(template.New("setup").Parse(setupTemplate)).Execute(out, struct {
 		config.Config
 		BypassRLS bool
-	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity})
+		// Wanted are the names of the extensions, sorted.
+		Wanted []string
+	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, slices.Sorted(maps.Keys(cfg.Extensions))})
 }
 
 // setupTemplate needs no quoting beyond its own: the names in it are letters, digits, _ and -.
@@ -112,6 +114,30 @@ END $$;
 ALTER DATABASE "{{.Database}}" OWNER TO "{{.User}}";
 {{- range .ClosedDatabases}}
 ALTER DATABASE "{{.}}" OWNER TO "{{$.User}}";
+{{- end}}
+{{- if .Extensions}}
+-- Extensions that only a superuser may create. The stack creates the others itself.
+DO $$
+DECLARE
+    extension record;
+BEGIN
+    FOR extension IN
+        SELECT name, (SELECT bool_or(trusted) FROM pg_available_extension_versions v WHERE v.name = wanted.name) AS trusted
+        FROM (VALUES {{range $i, $e := .Wanted}}{{if $i}}, {{end}}('{{$e}}'){{end}}) AS wanted (name)
+        WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = name)
+    LOOP
+        IF extension.trusted IS NULL THEN
+            RAISE WARNING 'the server does not have the extension %: install it before the stack is deployed', extension.name;
+        ELSIF extension.trusted THEN
+            NULL;
+        ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+            CREATE SCHEMA IF NOT EXISTS {{.ExtensionSchema}} AUTHORIZATION "{{.User}}";
+            EXECUTE format('CREATE EXTENSION %I SCHEMA {{.ExtensionSchema}} CASCADE', extension.name);
+        ELSE
+            RAISE WARNING 'only a superuser may create the extension %: run this as one, or as the server''s administrator', extension.name;
+        END IF;
+    END LOOP;
+END $$;
 {{- end}}
 DO $$ BEGIN
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
