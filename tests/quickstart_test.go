@@ -18,6 +18,10 @@ func TestQuickStart(t *testing.T) {
 
 	contains(t, command(t, copied, "make", "up"), "tenant_role_names", "[secret]", "make psql TENANT=acme")
 	contains(t, command(t, copied, "make", "psql", "TENANT=acme", "PSQL_ARGS=-Atc 'SELECT current_user, current_schema'"), "tenant_acme|tenant_acme")
+	contains(t, command(t, copied, "make", "psql", "LOGIN=admin_service_login", "PSQL_ARGS=-c 'CREATE TABLE tenant_acme.docs (body text)'"), "CREATE TABLE")
+	contains(t, command(t, copied, "make", "psql", "TENANT=acme", `PSQL_ARGS=-c "INSERT INTO docs VALUES ('mine')"`), "INSERT 0 1")
+	contains(t, refused(t, copied, "make", "psql", "TENANT=acme", "PSQL_ARGS=-c 'DROP TABLE docs'"), "must be owner of table docs")
+	contains(t, refused(t, copied, "make", "psql", "TENANT=globex", "PSQL_ARGS=-c 'SELECT * FROM tenant_acme.docs'"), "permission denied for schema tenant_acme")
 	contains(t, command(t, copied, "make", "audit"), ": 0 violations in the database ai_platform_dev", "each tenant")
 	contains(t, command(t, copied, "make", "audit", "ARGS=why tenant_acme reads tenant_globex"), "tenant_acme reads tenant_globex: no")
 	contains(t, command(t, copied, "make", "up"), "unchanged")
@@ -119,13 +123,28 @@ func homeWithStandIns(t *testing.T) string {
 // command runs a program and returns what it printed, on both streams.
 func command(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
+	out, err := execute(dir, name, args...)
 	if err != nil {
 		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
-	return string(out)
+	return out
+}
+
+// refused is command for a program that must fail.
+func refused(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	out, err := execute(dir, name, args...)
+	if err == nil {
+		t.Errorf("%s %s succeeds:\n%s", name, strings.Join(args, " "), out)
+	}
+	return out
+}
+
+func execute(dir, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 func contains(t *testing.T, text string, wants ...string) {
