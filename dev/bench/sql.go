@@ -179,7 +179,7 @@ func (s *site) facts(ctx context.Context) (facts []string, err error) {
 	return facts, err
 }
 
-// sameFacts fails if one of the two has a fact that the other has not. The error names the first.
+// sameFacts fails if only one of the two has a fact. The error has the first such fact.
 func sameFacts(sql, stacks []string) error {
 	only := func(where string, a, b []string) error {
 		for _, fact := range a {

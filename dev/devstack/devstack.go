@@ -21,7 +21,7 @@ import (
 	"tenant-permissions/dev/toolchain"
 )
 
-// Passphrase encrypts the secrets of the dev stack, which Pulumi.dev.yaml is the config of.
+// Passphrase encrypts the secrets of the dev stack. The config of that stack is Pulumi.dev.yaml.
 const Passphrase = "dev-only, never for real stacks"
 
 // devStack is the name of the dev stack.
@@ -76,8 +76,8 @@ func (d *Stack) Preview(ctx context.Context) error {
 	return d.interact(ctx, "preview", "--parallel", "8")
 }
 
-// Down stops the server and deletes it with everything in it, and the stack's state. There is no
-// pulumi destroy: it would refuse to drop schemas with tables, and what it drops goes anyway.
+// Down stops the server and deletes it with everything in it, and the stack's state. It does not
+// run pulumi destroy, which would refuse to drop schemas with tables.
 func (d *Stack) Down() error {
 	if err := postgres.Remove(d.path("postgres")); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (d *Stack) prepare(ctx context.Context) (err error) {
 	}
 	if d.server.Fresh {
 		fmt.Fprintln(os.Stderr, "compiling the program comes next; the first time, this takes up to 4 minutes on 2 cores")
-		// State that is still there is of a server that is not.
+		// The server of a state that is still there is gone.
 		if err := os.RemoveAll(d.path("state")); err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (d *Stack) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if !d.deployed() {
-		// It does not become the stack that the user's own pulumi commands work on.
+		// --no-select: the user's own pulumi commands go on with the stack that they have selected.
 		if _, err := d.ask(ctx, "stack", "init", devStack, "--no-select"); err != nil {
 			return err
 		}
@@ -282,8 +282,8 @@ func (d *Stack) open(ctx context.Context) (out outputs, err error) {
 	return out, err
 }
 
-// Audit says who can reach what on the server of the stack that Up has deployed; args are flags of
-// tenantctl audit besides the outputs, or another command, such as why, with its own.
+// Audit reports who can reach what on the server of the stack that Up has deployed. args are further
+// flags of tenantctl audit, or another command, such as why, with its arguments.
 func (d *Stack) Audit(ctx context.Context, args ...string) error {
 	if _, err := d.open(ctx); err != nil {
 		return err
@@ -312,7 +312,7 @@ func (o outputs) find(login Login) (name, password string, err error) {
 	name = login.Name
 	switch {
 	case (login.Tenant == "") == (login.Name == ""):
-		return "", "", errors.New("want either a tenant (TENANT=acme) or a login (LOGIN=admin_service_login)")
+		return "", "", errors.New("give either a tenant (TENANT=acme) or a login (LOGIN=admin_service_login)")
 	case login.Tenant != "":
 		var ok bool
 		if name, ok = o.TenantLoginNames[login.Tenant]; !ok {

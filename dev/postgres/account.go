@@ -39,7 +39,7 @@ func serverAccount() (account, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody")
+	return nil, errors.New("PostgreSQL does not run as root, and this machine has no user postgres or nobody: make one of them")
 }
 
 // commandAs is a command of the account, in a folder that it can enter. It does not get the
@@ -63,8 +63,8 @@ func give(path string, who account) error {
 	return os.Chown(path, int(who.Uid), int(who.Gid))
 }
 
-// reachable makes the folder. If the account cannot enter it, as in a checkout below root's home,
-// it makes and returns the folder's substitute and says so.
+// reachable makes the folder and returns it. If the account cannot enter it, as in a checkout below
+// root's home, it makes and returns the folder's substitute and prints that.
 func reachable(ctx context.Context, dir string, who account, progress io.Writer) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -76,13 +76,13 @@ func reachable(ctx context.Context, dir string, who account, progress io.Writer)
 	if err := os.Mkdir(other, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
-	// Everybody may write to /var/tmp: a folder that somebody else has put there is not ours.
+	// Everybody may write to /var/tmp, so somebody else may have made this folder.
 	info, err := os.Lstat(other)
 	if err != nil {
 		return "", err
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || stat.Uid != 0 {
-		return "", fmt.Errorf("%s is not a folder of root's: remove it", other)
+		return "", fmt.Errorf("%s does not belong to root: remove it", other)
 	}
 	if err := os.Chmod(other, 0o755); err != nil {
 		return "", err
@@ -91,7 +91,7 @@ func reachable(ctx context.Context, dir string, who account, progress io.Writer)
 	return other, nil
 }
 
-// substitute is the folder that stands for one that the server's account cannot enter.
+// substitute is the folder to use instead of one that the server's account cannot enter.
 func substitute(dir string) string {
 	return filepath.Join("/var/tmp", fmt.Sprintf("tenant-permissions-%.8x", sha256.Sum256([]byte(dir))))
 }

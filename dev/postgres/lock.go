@@ -12,9 +12,9 @@ import (
 const pollInterval = 50 * time.Millisecond
 
 // tryLock opens the file, made if missing, and locks it. It returns nil without an error if
-// another process has the lock. The server's processes inherit the lock, so it says whether any of
-// them lives, also after a crash: the process id in postmaster.pid may then be another program's.
-// lockedfile, which install.Lock uses, cannot try a lock and cannot pass it on.
+// another process has the lock. The server's processes inherit the lock, so the lock is free if
+// none of them lives, also after a crash. The process id in postmaster.pid may then be another
+// program's. lockedfile, which install.Lock uses, cannot try a lock and cannot pass it on.
 func tryLock(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -41,7 +41,7 @@ type Options struct {
 	// Settings of the server, for instance log_statement. They have no effect on a server that
 	// runs already.
 	Settings map[string]string
-	// Progress is told of what takes long or is out of the ordinary. It may be nil.
+	// Progress gets a line about whatever takes long or is unusual. It may be nil.
 	Progress io.Writer
 }
 
@@ -163,7 +163,7 @@ func (s *Server) start(ctx context.Context, o Options, who account) error {
 		return err
 	}
 	defer held.Close()
-	// What a crash left; PostgreSQL would take any process with that id for a server.
+	// A crash does not remove this file. PostgreSQL would take any process with that id for a server.
 	if err := os.Remove(s.file(pidFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -304,9 +304,9 @@ func (s *Server) launch(ctx context.Context, binDir string, settings map[string]
 		options = append(options, "-c "+shellQuote(name+"="+all[name])) // pg_ctl gives them to a shell
 	}
 	cmd := pgCtl(ctx, who, s.dir, binDir, "start", "-o", strings.Join(options, " "))
-	// The server inherits all three.
+	// The server inherits the log, as its output, and the lock.
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{held}
-	cmd.SysProcAttr.Setsid = true // out of reach of this terminal's Ctrl-C
+	cmd.SysProcAttr.Setsid = true // so that Ctrl-C in this terminal does not reach it
 	// pg_ctl stops the server that it starts when it is interrupted itself.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {

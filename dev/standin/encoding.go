@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// refusals lists what cannot be accepted: a stand-in that ignored a property would report success
-// for something it has not done.
+// refusals lists what is not accepted. If a stand-in ignored a property, it would report success for
+// something that it has not done.
 func refusals(inputs object, properties map[string]property) []*pulumirpc.CheckFailure {
 	var failures []*pulumirpc.CheckFailure
 	refuse := func(name, reason string) {
@@ -39,7 +39,7 @@ func unmarshal(properties *structpb.Struct) (object, error) {
 	return decodeObject(properties, plugin.MarshalOptions{KeepUnknowns: true, SkipNulls: true})
 }
 
-// unmarshalState keeps nulls: an import leaves them for what the server does not tell.
+// unmarshalState keeps nulls: an import has them where the server has no value to read.
 func unmarshalState(properties *structpb.Struct) (object, error) {
 	return decodeObject(properties, plugin.MarshalOptions{KeepUnknowns: true})
 }
@@ -51,7 +51,7 @@ func decodeObject(properties *structpb.Struct, options plugin.MarshalOptions) (o
 	}
 	o := object{}
 	for name, value := range values {
-		// What starts so is bookkeeping of the engine, or of the bridge if the state is from there.
+		// Such names belong to the engine, or to the bridge if the state is from there.
 		if !strings.HasPrefix(string(name), "__") {
 			o[string(name)] = value
 		}

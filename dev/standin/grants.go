@@ -35,7 +35,7 @@ func memberships(s *server) resourceType {
 	}
 }
 
-// createMembership revokes first, without a look at what is there.
+// createMembership revokes first, whether there is a membership or not.
 func (s *server) createMembership(ctx context.Context, g object) error {
 	member, role := g.text("role"), g.text("grantRole")
 	return s.transaction(ctx, "", func(tx pgx.Tx) error {
@@ -98,14 +98,14 @@ func grants(s *server) resourceType {
 	}
 }
 
-// privileges are those of the object types that are implemented; which one has which is left to
-// the server to say. ALL is not among them.
+// privileges are those of the object types that are implemented. The server checks which type has
+// which. ALL is not among them.
 func privileges() []string {
 	return []string{"CREATE", "CONNECT", "TEMPORARY", "USAGE", "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "EXECUTE"}
 }
 
-// writeGrant revokes everything and grants what is planned. No privileges at all is how PUBLIC is
-// closed out: the role "public", quoted or not, is PUBLIC.
+// writeGrant revokes everything and grants what is planned. Without privileges it only revokes, which
+// is how the program closes a database to PUBLIC. The role "public", quoted or not, is PUBLIC.
 func (s *server) writeGrant(ctx context.Context, g object) error {
 	if g.text("objectType") != "database" && g.text("schema") == "" {
 		return errors.New("parameter 'schema' is mandatory for postgresql_grant resource")
@@ -122,9 +122,9 @@ func (s *server) writeGrant(ctx context.Context, g object) error {
 	})
 }
 
-// changeGrant takes the locks and borrows the owners that changing a grant needs. The owner of a
-// database is not borrowed: if the connection's user is another one and no superuser, a REVOKE
-// there does nothing and PostgreSQL only warns.
+// changeGrant takes the locks for a change of a grant, and makes the connection's user a member of the
+// owners for its time. It does not do that for the owner of a database: if the connection's user is
+// another one and no superuser, a REVOKE there does nothing and PostgreSQL only warns.
 func (s *server) changeGrant(ctx context.Context, g object, change func(pgx.Tx) error) error {
 	return s.transaction(ctx, g.text("database"), func(tx pgx.Tx) error {
 		if err := lockRole(ctx, tx, g.text("role")); err != nil {
@@ -166,7 +166,7 @@ func ownersIn(ctx context.Context, tx pgx.Tx, schema string, tables bool) ([]str
 		owners = append(owners, owner)
 	}
 	for i := range owners {
-		if owners[i] == "pg_database_owner" { // not a role that could be lent: its one member is meant
+		if owners[i] == "pg_database_owner" { // nobody can be made a member of it; its one member is the owner
 			if owners[i], err = databaseOwner(ctx, tx); err != nil {
 				return nil, err
 			}
@@ -201,9 +201,8 @@ func target(g object) string {
 }
 
 // readGrant keeps the privileges of the state unless an object has others. An access list that is
-// NULL, PostgreSQL's built-in default, reads as no privileges: that PUBLIC has its own back is not
-// noticed, and neither is what views, partitioned and foreign tables have. Routines of one name count
-// as one object, with the privileges of all of them.
+// NULL, PostgreSQL's built-in default, reads as no privileges. So it does not notice that PUBLIC has
+// its default privileges again, nor privileges on views, partitioned and foreign tables.
 func (s *server) readGrant(ctx context.Context, g object) (object, error) {
 	found := maps.Clone(g)
 	place, err := s.hasPlaceFor(ctx, g)
@@ -239,8 +238,8 @@ func (s *server) readGrant(ctx context.Context, g object) (object, error) {
 	return found, err
 }
 
-// hasPlaceFor tells whether the database, the role and the schema of a grant or of default
-// privileges are there. If not, neither are those.
+// hasPlaceFor reports whether the database, the role and the schema of a grant or of default
+// privileges are there. If not, the grant is not there either.
 func (s *server) hasPlaceFor(ctx context.Context, g object) (place bool, err error) {
 	err = s.transaction(ctx, "", func(tx pgx.Tx) error {
 		place, err = ask(ctx, tx, "looking for role and database", `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)
@@ -322,8 +321,8 @@ func alterDefaultPrivileges(ctx context.Context, tx pgx.Tx, d object, change, to
 		quote(d.text("owner")), in, change, objects, toOrFrom, quote(d.text("role"))))
 }
 
-// readDefaultPrivileges locks the owner like a change does. No privileges means that the resource
-// is gone, unless none is what is wanted: then what there is shows as drift.
+// readDefaultPrivileges locks the owner as a change does. If there are no privileges, the resource is
+// gone, unless it is to have none. In that case existing privileges show as drift.
 func (s *server) readDefaultPrivileges(ctx context.Context, d object) (object, error) {
 	found := maps.Clone(d)
 	place, err := s.hasPlaceFor(ctx, d)

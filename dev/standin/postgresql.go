@@ -43,7 +43,7 @@ func newPostgreSQL(log func(context.Context, string) error) *provider {
 		settings: map[string]property{
 			"host": {}, "username": {}, "password": {secret: true}, "database": {}, "sslmode": {},
 			"port": {kind: setting}, "superuser": {kind: setting}, "connectTimeout": {kind: setting}, "maxConnections": {kind: setting},
-			"version": {}, // the engine's, of the plugin it wants
+			"version": {}, // the version of the plugin that the engine requires
 		},
 		checkSettings: func(settings object) error {
 			_, err := connectionOf(settings)
@@ -67,12 +67,12 @@ func newPostgreSQL(log func(context.Context, string) error) *provider {
 type connection struct {
 	host, username, password, database, sslmode string
 	port, connectTimeout, maxConnections        int
-	// superuser says, without asking the server, that the login may read passwords back.
+	// superuser means that the login may read password hashes. The server is not asked.
 	superuser bool
 }
 
-// connectionOf takes the settings, and the environment and the official defaults for what they
-// leave out.
+// connectionOf takes the settings, and the environment and the official defaults for settings that are
+// not given.
 func connectionOf(settings object) (connection, error) {
 	get := func(name, variable, fallback string) string {
 		switch v := settings[name]; {
@@ -93,7 +93,7 @@ func connectionOf(settings object) (connection, error) {
 		username: get("username", "PGUSER", "postgres"),
 		password: get("password", "PGPASSWORD", ""),
 		database: get("database", "PGDATABASE", "postgres"),
-		// The driver of the official plugin wants TLS unless told otherwise, even on localhost.
+		// The driver of the official plugin requires TLS by default, even on localhost.
 		sslmode: get("sslmode", "PGSSLMODE", "require"),
 	}
 	var errs [4]error
@@ -131,7 +131,7 @@ func (c connection) config(database string) (*pgx.ConnConfig, error) {
 	config.ConnectTimeout = time.Duration(c.connectTimeout) * time.Second
 	dialer := &net.Dialer{}
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		// What localhost stands for is the machine's affair, so this is asked of the address.
+		// The machine decides what localhost means, so this checks the address.
 		if host, _, err := net.SplitHostPort(address); err != nil || !isLoopback(host) {
 			return nil, fmt.Errorf("%s address %s is not this machine", network, address)
 		}
@@ -169,8 +169,8 @@ func (s *server) transaction(ctx context.Context, database string, do func(tx pg
 	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadWrite}, do)
 }
 
-// execute runs one statement. The driver's errors hold no SQL, and must not, for some of it
-// carries passwords.
+// execute runs one statement. The driver's errors contain no SQL. They must not, because some
+// statements contain passwords.
 func execute(ctx context.Context, tx pgx.Tx, purpose, sql string, arguments ...any) error {
 	if _, err := tx.Exec(ctx, sql, arguments...); err != nil {
 		return fmt.Errorf("%s: %w", purpose, err)
@@ -190,8 +190,8 @@ func quote(name string) string {
 	return pgx.Identifier{name}.Sanitize()
 }
 
-// lockRole keeps other changes of a role and of its members away until the transaction ends. It
-// takes the members in no particular order, as the official plugin does: two such locks can
+// lockRole locks a role and its members until the transaction ends, so that other changes of them wait.
+// It takes the members in no particular order, as the official plugin does: two such locks can
 // deadlock.
 func lockRole(ctx context.Context, tx pgx.Tx, role string) error {
 	purpose := "locking role " + role
@@ -213,9 +213,9 @@ func lockDatabase(ctx context.Context, tx pgx.Tx, database string) error {
 	return execute(ctx, tx, purpose, "SELECT pg_advisory_xact_lock(oid::bigint) FROM pg_database WHERE datname = $1", database)
 }
 
-// asOwners runs do while the connection's user, unless superuser, is a member of the owners of what
-// is to be changed. A membership the other way round would be a loop: it is taken away meanwhile
-// and comes back as a plain one. All this is in one transaction, so that nobody else sees it.
+// asOwners runs do while the connection's user, if it is no superuser, is a member of the owners. If an
+// owner is a member of the user, the two memberships would be a loop. So it revokes that one before and
+// grants it again after, without options. All this is in one transaction, so that nobody else sees it.
 func asOwners(ctx context.Context, tx pgx.Tx, owners []string, do func() error) error {
 	var user string
 	var superuser bool
@@ -226,14 +226,14 @@ func asOwners(ctx context.Context, tx pgx.Tx, owners []string, do func() error) 
 	if superuser {
 		return do()
 	}
-	var lent, taken []string
+	var granted, revoked []string
 	for _, owner := range owners {
 		superuser, err := ask(ctx, tx, "asking whether "+owner+" is superuser", "SELECT rolsuper FROM pg_roles WHERE rolname = $1", owner)
 		if err != nil {
 			return err
 		}
 		if superuser || owner == user {
-			continue // a superuser's role cannot be lent; without it the statement fails or does nothing
+			continue // nobody can be made a member of a superuser here; the statement then fails or does nothing
 		}
 		reverse, err := isMember(ctx, tx, owner, user)
 		if err != nil {
@@ -243,7 +243,7 @@ func asOwners(ctx context.Context, tx pgx.Tx, owners []string, do func() error) 
 			if err := revokeMembership(ctx, tx, owner, user); err != nil {
 				return err
 			}
-			taken = append(taken, owner)
+			revoked = append(revoked, owner)
 		}
 		already, err := isMember(ctx, tx, user, owner)
 		if err != nil {
@@ -253,18 +253,18 @@ func asOwners(ctx context.Context, tx pgx.Tx, owners []string, do func() error) 
 			if err := grantMembership(ctx, tx, user, owner); err != nil {
 				return err
 			}
-			lent = append(lent, owner)
+			granted = append(granted, owner)
 		}
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	for _, owner := range lent {
+	for _, owner := range granted {
 		if err := revokeMembership(ctx, tx, user, owner); err != nil {
 			return err
 		}
 	}
-	for _, owner := range taken {
+	for _, owner := range revoked {
 		if err := grantMembership(ctx, tx, owner, user); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// object holds the inputs or the state of a resource, without secret marks. Its getters return
+// object is the inputs or the state of a resource, without secret marks. Its getters return
 // the zero value for what is missing or not yet known.
 type object map[string]resource.PropertyValue
 
@@ -54,7 +54,7 @@ const (
 	list // of strings, in their order
 	set  // of strings, where order and repetition mean nothing
 	dictionary
-	setting // of a provider: the stack's config holds text, a program may give a flag or a number
+	setting // of a provider: the stack's config has text, a program may give a flag or a number
 )
 
 // property describes an input or output of a resource, or a setting of a provider, as the schema of
@@ -70,7 +70,7 @@ type property struct {
 	fallback any  // the value if the program gives none
 }
 
-// wants says what the value should have been, or nothing if it is fine or not known yet.
+// wants describes the value that is accepted. It is empty if the value is accepted or not known yet.
 func (p property) wants(value resource.PropertyValue) string {
 	elements := []resource.PropertyValue{value}
 	switch {
@@ -102,8 +102,8 @@ func (p property) wants(value resource.PropertyValue) string {
 	return ""
 }
 
-// equal tells whether two values mean the same. As in Terraform, what is missing is what is empty,
-// false or zero. What is not yet known counts as a change.
+// equal reports whether two values mean the same. As in Terraform, a missing value equals one that is
+// empty, false or zero. What is not yet known counts as a change.
 func (p property) equal(a, b resource.PropertyValue) bool {
 	if a.ContainsUnknowns() || b.ContainsUnknowns() {
 		return false

@@ -1,11 +1,11 @@
-// Package standin holds two small Pulumi resource plugins that stand in for the official ones,
-// postgresql and random, where those cannot be had. They run the real SQL for the resource types
-// this project declares, so that the real engine, state and server can be tested offline.
+// Package standin has two small Pulumi resource plugins that replace the official ones, postgresql
+// and random, where those cannot be installed. They run the real SQL for the resource types that this
+// project declares, so that the real engine, state and server can be tested offline.
 //
-// They are for throwaway servers: any host but this machine is refused, as is every resource type
-// and property they do not implement. Otherwise they do what pulumi-postgresql 3.18.0, which
-// carries terraform-provider-postgresql, and pulumi-random 4.21.2 do, and above all what is
-// awkward about them: a kinder stand-in would let tests pass that fail for users.
+// They are for throwaway servers. They refuse every host but this machine, and every resource type
+// and property that they do not implement. Otherwise they do what pulumi-postgresql 3.18.0, which is
+// made from terraform-provider-postgresql, and pulumi-random 4.21.2 do. That includes what is awkward
+// about these: with a kinder stand-in, tests would pass that fail for users.
 package standin
 
 import (
@@ -194,7 +194,7 @@ func (p *provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*e
 }
 
 // Read refreshes a resource, or imports it if the engine knows nothing but its ID. An object that is
-// gone leaves the state; one that was never there is the engine's to complain about.
+// gone is removed from the state. If there never was one, the engine reports that.
 func (p *provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
 	t, err := p.typeOf(req.GetUrn())
 	if err != nil {

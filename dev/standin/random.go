@@ -25,13 +25,13 @@ func newRandom() *provider {
 	return &provider{
 		version:       "4.21.2",
 		types:         map[tokens.Type]resourceType{"random:index/randomPassword:RandomPassword": passwords()},
-		settings:      map[string]property{"version": {}}, // the engine's, of the plugin it wants
+		settings:      map[string]property{"version": {}}, // the version of the plugin that the engine requires
 		checkSettings: func(object) error { return nil },
 		configure:     func(context.Context, object) error { return nil },
 	}
 }
 
-// passwords manages random.RandomPassword. It lives in the state alone, and any change replaces it.
+// passwords manages random.RandomPassword. It is in the state only, and any change replaces it.
 func passwords() resourceType {
 	return resourceType{
 		properties: map[string]property{

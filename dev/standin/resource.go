@@ -22,8 +22,9 @@ type resourceType struct {
 	deleteBeforeReplace bool
 
 	id func(state object) string
-	// parse makes of an ID what read needs to find an object. It is nil for what cannot be imported:
-	// the official plugins find nothing by the ID either, except for a random password.
+	// parse makes from an ID the properties that read needs to find an object. It is nil for a type
+	// that cannot be imported. The official plugins cannot import these either, except for a random
+	// password.
 	parse func(id string) (object, error)
 	// create makes what is planned; it may add outputs to it.
 	create func(ctx context.Context, planned object) error
@@ -59,8 +60,8 @@ func (t resourceType) refresh(ctx context.Context, olds, oldInputs *structpb.Str
 }
 
 // find makes an imported object's state and the inputs a program needs for it: what is not the
-// default. Null is what the server does not tell: a password, and options that are the program's
-// alone. The next run compares its plan with that, sets the one and records the others.
+// default. Null stands for what the server does not have: a password in plain text, and options of the
+// program. The next run compares its plan with that, sets the password and records the options.
 func (t resourceType) find(ctx context.Context, id string) (found, inputs object, err error) {
 	if t.parse == nil {
 		return nil, nil, fmt.Errorf("import of %q is not implemented by the offline stand-in", id)
@@ -89,9 +90,9 @@ func (t resourceType) find(ctx context.Context, id string) (found, inputs object
 	return found, inputs, nil
 }
 
-// change decodes a state and new inputs and makes the plan that leads from one to the other. What
-// the program leaves out takes its default; what it ignores, and a computed property it leaves
-// out, keeps what the state has.
+// change decodes a state and new inputs and makes the plan that leads from one to the other. A
+// property that the program does not give gets its default. An ignored property, and a computed one
+// that the program does not give, keeps the value of the state.
 func (t resourceType) change(olds, news *structpb.Struct, ignored []string) (prior, planned object, err error) {
 	if prior, err = unmarshalState(olds); err != nil {
 		return nil, nil, fmt.Errorf("reading the state: %w", err)
@@ -125,8 +126,8 @@ func (t resourceType) change(olds, news *structpb.Struct, ignored []string) (pri
 	return prior, planned, nil
 }
 
-// outcome reads back what was just made. If that fails, or if the update before it did, the engine
-// is told of a resource that exists but is not right, and records it as it was planned: the
+// outcome reads back what was just made. If that fails, or if the update before it did, it
+// reports a resource that exists but failed to initialize, which the engine records as planned. The
 // official plugins do so as well. Sets are recorded as planned even where the server has something
 // else, a rule of Terraform's SDK (normalizeNullValues): only a refresh shows that a GRANT or
 // REVOKE did nothing. The exception is a set that was and is to be empty.

@@ -124,7 +124,7 @@ func (s *server) updateRole(ctx context.Context, prior, role object) error {
 				return err
 			}
 		}
-		// A password left out stays what it was, and NULL is here a password of four letters.
+		// If no password is given it stays as it was. NULL here is a password of four letters.
 		if password := role.text("password"); password != "" && (renamed || password != prior.text("password")) {
 			if err := alter("password", "PASSWORD "+literal(password)); err != nil {
 				return err
@@ -241,9 +241,9 @@ func (s *server) readRole(ctx context.Context, state object) (object, error) {
 }
 
 // readPassword compares a password in the state with the server's, which only a superuser can see.
-// If the provider is told that its user is one and that is not so, this fails; and it comes last in
-// creating a role, when that is done and committed. A plaintext in the state is taken to belong to
-// whatever SCRAM verifier the server has; only a verifier in the state shows drift.
+// If the settings say that the user is a superuser and it is not, this fails. It is the last step of
+// creating a role, which is committed by then. A plaintext in the state is never compared with a SCRAM
+// verifier on the server: only a verifier in the state shows drift.
 func (s *server) readPassword(ctx context.Context, tx pgx.Tx, role object, known string) (string, error) {
 	if !role.flag("login") || !s.superuser {
 		return known, nil

@@ -45,8 +45,8 @@ func parseSchema(id string) (object, error) {
 	return schema, nil
 }
 
-// createSchema adopts a schema that is there already and takes its ownership, without a word and
-// whatever ifNotExists says.
+// createSchema adopts an existing schema and changes its owner, without a warning and whatever
+// ifNotExists is.
 func (s *server) createSchema(ctx context.Context, schema object) error {
 	schema.set("database", cmp.Or(schema.text("database"), s.database))
 	name, owner := schema.text("name"), schema.text("owner")
@@ -83,7 +83,7 @@ func (s *server) createSchema(ctx context.Context, schema object) error {
 	})
 }
 
-// readSchema takes a schema for gone if its database is.
+// readSchema finds no schema if its database is gone.
 func (s *server) readSchema(ctx context.Context, state object) (object, error) {
 	database := false
 	err := s.transaction(ctx, "", func(tx pgx.Tx) (err error) {
@@ -111,8 +111,8 @@ func (s *server) readSchema(ctx context.Context, state object) (object, error) {
 	return schema, err
 }
 
-// updateSchema does not borrow the owner: without superuser it fails unless the connection's user
-// owns the schema.
+// updateSchema does not become a member of the owner: without superuser it fails unless the
+// connection's user owns the schema.
 func (s *server) updateSchema(ctx context.Context, prior, schema object) error {
 	return s.transaction(ctx, schema.text("database"), func(tx pgx.Tx) error {
 		if before, after := prior.text("name"), schema.text("name"); before != after {

@@ -65,7 +65,7 @@ func timeoutIn(settings []string, name string) (int, error) {
 	return 0, nil
 }
 
-// searchPathIn knows of quotes only that they can stand at both ends of a name. A byte that is no UTF-8
+// searchPathIn understands quotes only at both ends of a name. A byte that is no UTF-8
 // becomes the replacement character.
 func searchPathIn(settings []string) []string {
 	for _, setting := range settings {

@@ -89,7 +89,8 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 			continue
 		}
 		r := runSuite(ctx, o, s, env)
-		// Its other tests have run; those that need what is missing must not pass for skipped ones.
+		// The suite's other tests have run. It fails all the same, so that the tests that need what is
+		// missing are not taken for skipped ones.
 		for _, n := range s.needs {
 			if missing[n] != nil {
 				r.err = errors.Join(r.err, missing[n])

@@ -30,7 +30,7 @@ const downloadTimeout = 10 * time.Second
 type Options struct {
 	// Checkout is the folder of the program.
 	Checkout string
-	// Progress is told of what takes long, and of stand-ins whenever they are used. It may be nil.
+	// Progress gets a line about whatever takes long, and one if stand-ins are used. It may be nil.
 	Progress io.Writer
 }
 
@@ -160,7 +160,7 @@ func (t *Toolchain) preparePlugins(ctx context.Context, checkout string, progres
 		}
 	case "offline":
 	default:
-		return fmt.Errorf("PLUGINS is %q, want official or offline", mode)
+		return fmt.Errorf("PLUGINS is %q; give official or offline", mode)
 	}
 	fmt.Fprintf(progress, "using offline stand-ins for the official plugins %s and %s\n", plugins[0], plugins[1])
 	dir := filepath.Join(checkout, ".local", "plugins")

@@ -13,8 +13,8 @@ import (
 
 func main() { pulumi.Run(deploy) }
 
-// deploy exports app_url and tenant_urls, a map by tenant key; both are secret, since passwords is.
-// A real consumer would hand them to a deployment's secret instead.
+// deploy exports app_url, and tenant_urls by tenant key. Both are secret because they are made from
+// passwords, which is. A real program would put them into a secret of its deployment instead.
 func deploy(ctx *pulumi.Context) error {
 	var problems []error
 	setting := func(key string) string {
@@ -37,7 +37,7 @@ func deploy(ctx *pulumi.Context) error {
 		return err
 	}
 	if version.Value != 1.0 {
-		return fmt.Errorf("consumer:permissions: got %q with outputs of version %v, want version 1", from, version.Value)
+		return fmt.Errorf("consumer:permissions: the outputs of %q have version %v; this program reads version 1", from, version.Value)
 	}
 	output := func(name string) pulumi.AnyOutput { return permissions.GetOutput(pulumi.String(name)) }
 	outputs := pulumi.All(output("database_name"), output("login_names"), output("tenant_login_names"), output("passwords"))
@@ -58,16 +58,16 @@ func deploy(ctx *pulumi.Context) error {
 	return nil
 }
 
-// server is where the database is.
+// server is the server of the database: host:port, and the sslmode of connections.
 type server struct{ host, sslmode string }
 
-// url is the connection URL of a login. The tenant's schema is not part of it: it is the search
-// path of the role.
+// url is the connection URL of a login. It has no schema: the search path of a tenant's role is its
+// schema.
 func (s server) url(database, login, passwords any) (string, error) {
 	name, _ := login.(string)
 	password, ok := passwords.(map[string]any)[name].(string)
 	if !ok {
-		return "", fmt.Errorf("the stack tells no password of the login %q", name)
+		return "", fmt.Errorf("the output passwords has no password of the login %q", name)
 	}
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(name, password), Host: s.host, Path: "/" + fmt.Sprint(database),

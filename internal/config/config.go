@@ -178,12 +178,13 @@ func fromVariable(env func(string) (string, bool), name string, into any) error 
 	return nil
 }
 
-// Load makes a Config of the values. env looks up PGDATABASE and PGUSER, which the provider reads too,
-// as os.LookupEnv does. The error lists every problem, one a line, with the path in the config, the
-// value, and what is accepted. It never contains a secret value.
+// Load makes a Config of the values. env looks up variables as os.LookupEnv does: PGDATABASE and PGUSER,
+// which the provider reads too, and PULUMI_PROJECT, the name of the project. The error lists every
+// problem, one a line, with the path in the config, the value, and what is accepted. It never contains
+// a secret value.
 func Load(values Values, env func(string) (string, bool)) (Config, error) {
 	p := &Problems{}
-	top := ownKeys(values, p)
+	top := ownKeys(values, env, p)
 	if err := p.Err(); err != nil {
 		return Config{}, err // values are not read if one of them is secret: a message could show it
 	}
@@ -245,12 +246,19 @@ func Load(values Values, env func(string) (string, bool)) (Config, error) {
 	return cfg, p.Err()
 }
 
-// ownKeys are the program's own keys as one object.
-func ownKeys(values Values, p *Problems) *object {
+// ownKeys are the program's own keys as one object. The CLI puts a key without a namespace into that
+// of the project. If the project has another name than the namespace, such a key is a problem: nobody
+// would read it.
+func ownKeys(values Values, env func(string) (string, bool), p *Problems) *object {
+	project, _ := env("PULUMI_PROJECT") // pulumi.EnvProject of the SDK
 	top := &object{fields: map[string]json.RawMessage{}, problems: p}
 	for full, value := range values {
 		key, own := strings.CutPrefix(full, Namespace+":")
 		if !own {
+			namespace, name, _ := strings.Cut(full, ":")
+			if namespace == project && slices.ContainsFunc(Keys(), func(k Key) bool { return k.Path == name }) {
+				p.Add(full, "the program does not read this key; use %s:%s", Namespace, name)
+			}
 			continue
 		}
 		if value.Secret {
@@ -304,7 +312,7 @@ func (o *object) platform() string {
 	for _, shared := range []struct{ key, def string }{
 		{"closedDatabases", "[]"}, {"extensions", "{}"}, {"extensionSchema", defaultExtensionSchema}, {"readers", "{}"}, {"roles", "{}"},
 	} {
-		// Pulumi.yaml sets the defaults in every stack.
+		// The default changes nothing, so it is accepted.
 		if raw, set := o.fields[shared.key]; set && string(raw) != shared.def {
 			o.problems.Add(shared.key, "%s belongs in the config of the platform; remove it from this cell", Show(raw))
 			delete(o.fields, shared.key)

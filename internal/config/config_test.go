@@ -455,6 +455,25 @@ func TestConnectingUserFromEnvironment(t *testing.T) {
 }
 
 // Whether alternating logins exist, which one is active and who can log in is said by keys with values.
+// A project of another name puts keys without a namespace where the program does not look.
+func TestKeysInTheNamespaceOfTheProject(t *testing.T) {
+	values := valuesOf(`{}`, map[string]string{"acme-db:protectTenants": "false", "acme-db:other": "x", "postgresql:host": "x"})
+	for project, want := range map[string][]string{
+		"acme-db":            {"acme-db:protectTenants: the program does not read this key; use tenant-permissions:protectTenants"},
+		"tenant-permissions": nil,
+		"postgresql":         nil,
+		"":                   nil,
+	} {
+		_, err := Load(values, func(name string) (string, bool) { return project, name == "PULUMI_PROJECT" && project != "" })
+		if want == nil && err == nil {
+			continue
+		}
+		if err == nil || !slices.Equal(problemsOf(err), want) {
+			t.Errorf("project %q: got %v, want %q", project, err, want)
+		}
+	}
+}
+
 func TestAlternatingLogins(t *testing.T) {
 	login := func(name string, canLogin bool, passwordVersion int) Login {
 		return Login{Name: name, CanLogin: canLogin, Limits: noLimits(), PasswordVersion: passwordVersion, Active: name}

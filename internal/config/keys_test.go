@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tenant-permissions/internal/policy"
 )
 
 var update = flag.Bool("update", false, "write the generated files in docs")
@@ -151,24 +153,21 @@ func quoted(words ...string) []string {
 	return texts
 }
 
-// The reference and the JSON schema are generated: go test ./internal/config -update writes them.
+// The tables of the reference and the JSON schema are generated: go test ./internal/config -update
+// writes them.
 func TestGeneratedFiles(t *testing.T) {
-	const begin, end = "<!-- config keys: begin -->\n", "<!-- config keys: end -->\n"
 	const reference, schema = "../../docs/reference.md", "../../docs/config.schema.json"
 	page, err := os.ReadFile(reference)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, hasBegin := strings.Cut(string(page), begin)
-	_, after, hasEnd := strings.Cut(rest, end)
-	if !hasBegin || !hasEnd {
-		t.Fatalf("%s has no lines %s and %s", reference, begin, end)
-	}
+	text := replaceTable(t, string(page), "config keys", keyTable())
+	text = replaceTable(t, text, "outputs", outputTable())
 	encoded, err := schemaText()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, want := range map[string]string{reference: before + begin + keyTable() + end + after, schema: encoded} {
+	for file, want := range map[string]string{reference: text, schema: encoded} {
 		if *update {
 			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
@@ -180,7 +179,39 @@ func TestGeneratedFiles(t *testing.T) {
 	}
 }
 
-// keyTable is the table of the reference.
+// replaceTable puts a table between the lines of a page that mark its place.
+func replaceTable(t *testing.T, page, name, table string) string {
+	t.Helper()
+	begin, end := "<!-- "+name+": begin -->\n", "<!-- "+name+": end -->\n"
+	before, rest, hasBegin := strings.Cut(page, begin)
+	_, after, hasEnd := strings.Cut(rest, end)
+	if !hasBegin || !hasEnd {
+		t.Fatalf("the reference has no lines %s and %s", begin, end)
+	}
+	return before + begin + table + end + after
+}
+
+// outputTable is the table of the stack's outputs.
+func outputTable() string {
+	var b strings.Builder
+	b.WriteString("| output | value | meaning |\n|---|---|---|\n")
+	for _, output := range policy.Outputs() {
+		value := "name"
+		switch {
+		case output.Name == policy.OutputVersion:
+			value = fmt.Sprintf("`%d`", policy.OutputsVersion)
+		case output.ByKey:
+			value = "object"
+		}
+		if output.Secret {
+			value = "secret " + value
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", output.Name, value, output.Meaning)
+	}
+	return b.String()
+}
+
+// keyTable is the table of the config keys.
 func keyTable() string {
 	var b strings.Builder
 	b.WriteString("| key | value | default | meaning |\n|---|---|---|---|\n")

@@ -30,31 +30,32 @@ const (
 type Output struct {
 	Name string
 	// ByKey is true for an object of names by key, false for one value.
-	ByKey   bool
-	Secret  bool
+	ByKey  bool
+	Secret bool
+	// Meaning is one or more sentences, without Markdown other than code.
 	Meaning string
 }
 
 // Outputs are all outputs of the stack, in the order of the reference.
 func Outputs() []Output {
 	return []Output{
-		{Name: OutputVersion, Meaning: "the version of this contract, a number"},
-		{Name: OutputTenantLogins, ByKey: true, Meaning: "by tenant key: the name to log in with"},
-		{Name: OutputLogins, ByKey: true, Meaning: "by the key `app`, `admin` or that of a reader: the name to log in with"},
-		{Name: OutputPasswords, ByKey: true, Secret: true, Meaning: "passwords by login name"},
-		{Name: OutputTenantRoles, ByKey: true, Meaning: "by tenant key: the role that holds the privileges. Retired tenants are left out"},
-		{Name: OutputTenantSchemas, ByKey: true, Meaning: "by tenant key: the schema, of retired tenants too"},
-		{Name: OutputTenantAgents, ByKey: true, Meaning: "by tenant key and agent key: the name to log in with"},
-		{Name: OutputAgentRoles, ByKey: true, Meaning: "by tenant key: the group role of the tenant's agents, if it has any"},
-		{Name: OutputRetiredRoles, ByKey: true, Meaning: "by tenant key: the role of a retired tenant"},
-		{Name: OutputRoles, ByKey: true, Meaning: "by the keys of `login_names`: the role that holds the privileges"},
-		{Name: OutputApp, Meaning: "the app role"},
-		{Name: OutputAdmin, Meaning: "the admin role, which owns the schemas"},
-		{Name: OutputAdminLogin, Meaning: "the name to log in with as the admin"},
-		{Name: OutputAllTenants, Meaning: "the group role of all tenants"},
-		{Name: OutputAllTenantsAdmin, Meaning: "the group role that has the admin option on every tenant"},
-		{Name: OutputDatabase, Meaning: "the database"},
-		{Name: OutputExtensionSchema, Meaning: "the schema of the extensions, empty if there are none"},
-		{Name: OutputLimits, ByKey: true, Meaning: "by login name: `connectionLimit`, `statementTimeout` and `idleInTransactionSessionTimeout` in milliseconds, and `validUntil` if it is set"},
+		{Name: OutputVersion, Meaning: "The version of this contract, a number."},
+		{Name: OutputTenantLogins, ByKey: true, Meaning: "By tenant key: the name to log in with."},
+		{Name: OutputLogins, ByKey: true, Meaning: "By the key `app`, `admin` or that of a reader: the name to log in with."},
+		{Name: OutputPasswords, ByKey: true, Secret: true, Meaning: "Passwords by login name."},
+		{Name: OutputTenantRoles, ByKey: true, Meaning: "By tenant key: the role that has the privileges. Retired tenants are not in it."},
+		{Name: OutputTenantSchemas, ByKey: true, Meaning: "By tenant key: the schema, of retired tenants too."},
+		{Name: OutputTenantAgents, ByKey: true, Meaning: "By tenant key and agent key: the name to log in with."},
+		{Name: OutputAgentRoles, ByKey: true, Meaning: "By tenant key: the group role of the tenant's agents, if it has any."},
+		{Name: OutputRetiredRoles, ByKey: true, Meaning: "By tenant key: the role of a retired tenant. The other outputs, except for the schemas, do not have retired tenants."},
+		{Name: OutputRoles, ByKey: true, Meaning: "By the keys of `login_names`: the role that has the privileges."},
+		{Name: OutputApp, Meaning: "The app role."},
+		{Name: OutputAdmin, Meaning: "The admin role, which owns the schemas."},
+		{Name: OutputAdminLogin, Meaning: "The name to log in with as the admin."},
+		{Name: OutputAllTenants, Meaning: "The group role of all tenants."},
+		{Name: OutputAllTenantsAdmin, Meaning: "The group role that has the admin option on every tenant."},
+		{Name: OutputDatabase, Meaning: "The database."},
+		{Name: OutputExtensionSchema, Meaning: "The schema of the extensions. It is empty if there are none."},
+		{Name: OutputLimits, ByKey: true, Meaning: "By login name: `connectionLimit`, `statementTimeout` and `idleInTransactionSessionTimeout` in milliseconds, and `validUntil` if it is set."},
 	}
 }

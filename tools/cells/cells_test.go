@@ -347,12 +347,13 @@ func TestCheck(t *testing.T) {
 
 	t.Run("config of all stacks in Pulumi.yaml counts", func(t *testing.T) {
 		s := newSandbox(t)
-		s.write(t, "Pulumi.yaml", s.read(t, "Pulumi.yaml")+"  postgresql:database:\n    value: platform\n")
+		project := s.read(t, "Pulumi.yaml") + "config:\n  postgresql:database:\n    value: platform\n"
+		s.write(t, "Pulumi.yaml", project)
 		s.write(t, "Pulumi.prod.yaml", "config:\n  tenants: {acme: {}}\n")
 		if _, err := s.run(t, "", check); err != nil {
 			t.Error(err)
 		}
-		s.write(t, "Pulumi.yaml", strings.Replace(s.read(t, "Pulumi.yaml"), "default: {}", "default: {app: {name: tenant_acme}}", 1))
+		s.write(t, "Pulumi.yaml", project+"  roles:\n    type: object\n    default: {app: {name: tenant_acme}}\n")
 		s.fails(t, []string{`Pulumi.prod.yaml: tenants.acme.role: "tenant_acme" is already taken by roles.app.name; choose another name`}, check)
 	})
 	t.Run("a cell is no platform, and all name the platform alike", func(t *testing.T) {
