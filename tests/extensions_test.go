@@ -20,7 +20,7 @@ func TestExtensions(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
 		tenants := object{"acme": object{"agents": object{"chat": object{}}}, "globex": object{}}
 		readers := object{"analyst": object{}}
-		p.settings = withExtensions(`{"cube":{},"hstore":{"version":"1.4"},"pg_trgm":{},"earthdistance":{},"citext":{}}`)
+		p.settings = withExtensions(`{"cube":{},"hstore":{"version":"1.4"},"pg_trgm":{},"citext":{}}`)
 		p.configure(t, tenants, object{}, readers)
 		p.up(t)
 		p.clean(t)
@@ -45,7 +45,7 @@ func TestExtensions(t *testing.T) {
 		admin.mayNot(t, insufficientPrivilege, "CREATE TABLE mine (id int)", "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'")
 
 		t.Run("versions", func(t *testing.T) {
-			p.settings = withExtensions(`{"cube":{},"hstore":{"version":"1.8"},"pg_trgm":{},"earthdistance":{},"citext":{}}`)
+			p.settings = withExtensions(`{"cube":{},"hstore":{"version":"1.8"},"pg_trgm":{},"citext":{}}`)
 			p.configure(t, tenants, object{}, readers)
 			p.up(t)
 			p.clean(t)
@@ -54,7 +54,7 @@ func TestExtensions(t *testing.T) {
 			}
 		})
 		t.Run("one that is in use does not go", func(t *testing.T) {
-			p.settings = withExtensions(`{"cube":{},"pg_trgm":{},"earthdistance":{}}`)
+			p.settings = withExtensions(`{"cube":{},"pg_trgm":{}}`)
 			p.configure(t, tenants, object{}, readers)
 			if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), dependentObjects) {
 				t.Errorf("hstore went: %v", err)
@@ -63,14 +63,14 @@ func TestExtensions(t *testing.T) {
 			if left := super.value(t, "SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension WHERE extname IN ('citext', 'hstore')"); left != "hstore" {
 				t.Errorf("left: %s", left)
 			}
-			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"earthdistance":{}}`)
+			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{}}`)
 			p.configure(t, tenants, object{}, readers)
 			p.up(t)
 			p.clean(t)
 		})
 		t.Run("one that is elsewhere stays there", func(t *testing.T) {
 			super.may(t, "CREATE EXTENSION seg SCHEMA public")
-			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"earthdistance":{},"seg":{}}`)
+			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"seg":{}}`)
 			p.configure(t, tenants, object{}, readers)
 			for range 2 {
 				if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), "extensions.seg: the extension is in the schema public") {
@@ -87,7 +87,7 @@ func TestExtensions(t *testing.T) {
 			p.up(t)
 			p.clean(t)
 			super.may(t, "DROP EXTENSION seg")
-			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"earthdistance":{}}`)
+			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{}}`)
 			if _, err := p.stack.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func TestExtensions(t *testing.T) {
 			p.clean(t)
 		})
 		t.Run("one for superusers only", func(t *testing.T) {
-			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"earthdistance":{},"dblink":{}}`)
+			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"dblink":{}}`)
 			p.configure(t, tenants, object{}, readers)
 			if p.user == p.server.User {
 				p.up(t)
@@ -117,7 +117,7 @@ func TestExtensions(t *testing.T) {
 			}
 		})
 		t.Run("nothing is left", func(t *testing.T) {
-			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{},"earthdistance":{}}`)
+			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{}}`)
 			p.configure(t, object{"acme": object{"retire": "drop"}}, object{}, readers)
 			p.up(t)
 			p.settings = unprotected()
