@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tenant-permissions/internal/policy"
 )
 
 // report puts all together. Only what is the stacks' is in it: the database, the tenants' schemas
@@ -107,23 +109,21 @@ func (s *system) path(g granted) string {
 	return words
 }
 
-// expectedRights reports whether the design gives these rights on an object, or on everything.
+// expectedRights reports whether the policy gives these rights on an object, or on everything.
 func (s *system) expectedRights(id oid, o *object, tenant *Tenant, rights []string) bool {
 	if s.trusted(id) {
 		return true
 	}
-	only := func(expected ...string) bool {
-		return !slices.ContainsFunc(rights, func(right string) bool { return !slices.Contains(expected, right) })
-	}
-	if tenant == nil {
-		return s.managed(id) && only(rightConnect)
-	}
-	switch s.kinds[id] {
-	case KindTenant, KindTenantLogin:
-		return s.tenantOf[id] == tenant.Key && tenant.Retired == "" && only(rightRead, rightWrite, rightUse)
-	case KindApp, KindReader:
-		return only(rightRead, rightUse) && (o.kind != "sequence" || only(rightRead))
-	default:
+	role, kind := s.policyRole(id), policyKind(o.kind)
+	if role == policy.Tenant && tenant != nil && (s.tenantOf[id] != tenant.Key || tenant.Retired != "") {
 		return false
 	}
+	var expected []string
+	for _, privilege := range policy.Holds(role, kind) {
+		expected = append(expected, right(o.kind, privilege))
+	}
+	if policy.May(role, kind, "EXECUTE") {
+		expected = append(expected, rightUse)
+	}
+	return !slices.ContainsFunc(rights, func(right string) bool { return !slices.Contains(expected, right) })
 }

@@ -122,19 +122,19 @@ func settingName(name string) string {
 
 // checkSettings looks at the settings of roles. One that stops the provider, and one by which a login
 // acts as another role, is a violation; of the others there is a note.
-func (f *findings) checkSettings() {
-	for _, o := range f.otherSettings() {
-		finding := Finding{Rule: "setting", Tenant: f.tenantOf[o.role], Subject: f.name(o.role), Object: o.name, Text: f.name(o.role) + ": " + o.describe(), Fix: f.fix(o)}
+func (s *system) checkSettings(f *findings) {
+	for _, o := range s.otherSettings() {
+		found := Finding{Rule: ruleSetting, Tenant: s.tenantOf[o.role], Subject: s.name(o.role), Object: o.name, Text: s.name(o.role) + ": " + o.describe(), Fix: s.fix(o)}
 		switch {
 		case o.blocks != "":
-			finding.Rule = "setting-stops-runs"
-			f.violations = append(f.violations, finding)
+			found.Rule = ruleSettingBlocks
+			f.violation(found)
 		case o.name == "role":
-			finding.Rule = "setting-other-role"
-			finding.Text = f.name(o.role) + " acts as another role than the stacks say once it is logged in"
-			f.violations = append(f.violations, finding)
+			found.Rule = ruleSettingRole
+			found.Text = s.name(o.role) + " acts as another role than the stacks say once it is logged in"
+			f.violation(found)
 		default:
-			f.notes = append(f.notes, finding)
+			f.note(found)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenant-permissions/internal/policy"
 )
 
 // system is the server's catalog with what the stacks say it should be.
@@ -60,8 +62,8 @@ func newSystem(c *catalog, d declared) *system {
 	for _, id := range []oid{admin, allTenants, allTenantsAdmin} {
 		s.noLogin[id] = true
 	}
-	s.expect(app, admin, true)
-	s.expect(allTenantsAdmin, admin, false)
+	shared := map[policy.Role]oid{policy.App: app, policy.Admin: admin, policy.AllTenantsAdmin: allTenantsAdmin}
+	s.expect(policy.SharedMemberships(), shared)
 	for _, login := range d.logins["app"] {
 		s.logins(app, login, KindApp, "", "roles.app", map[string]string{"role": d.app})
 	}
@@ -74,7 +76,7 @@ func newSystem(c *catalog, d declared) *system {
 			name = s.roleBehind(d.logins[key][0])
 		}
 		reader := s.manage(name, KindReader, "", "roles."+key)
-		s.expect(app, reader, false)
+		s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.App: app, policy.Reader: reader})
 		for _, login := range d.logins[key] {
 			s.logins(reader, login, KindReader, "", "roles."+key, map[string]string{"role": name})
 		}
@@ -84,8 +86,7 @@ func newSystem(c *catalog, d declared) *system {
 		s.tenantBySchema[t.Schema] = t
 		path := "tenants." + t.Key
 		role := s.manage(t.Role+t.Retired, KindTenant, t.Key, path)
-		s.expect(allTenants, role, false)
-		s.expect(role, allTenantsAdmin, true)
+		s.expect(policy.TenantMemberships(), map[policy.Role]oid{policy.AllTenants: allTenants, policy.AllTenantsAdmin: allTenantsAdmin, policy.Tenant: role})
 		s.configure(role, map[string]string{"search_path": t.Schema})
 		loginSettings := map[string]string{"role": t.Role + t.Retired, "search_path": t.Schema}
 		if t.Retired == "" {
@@ -95,7 +96,7 @@ func newSystem(c *catalog, d declared) *system {
 			for _, half := range []string{"_a", "_b"} {
 				if r := c.byName[t.Retired+half]; r != nil && s.isMember(role, r.oid) {
 					s.manage(r.name, KindTenantLogin, t.Key, path)
-					s.expect(role, r.oid, false)
+					s.expectLogin(role, r.oid)
 					s.configure(r.oid, loginSettings)
 					s.noLogin[r.oid] = true
 				}
@@ -122,7 +123,7 @@ func (s *system) manage(name, kind, tenant, path string) oid {
 	r := s.byName[name]
 	if r == nil {
 		finding := Finding{
-			Rule: "role-missing", Tenant: tenant, Subject: name,
+			Rule: ruleRoleMissing, Tenant: tenant, Subject: name,
 			Text: "the stack has the role " + name + " (" + path + "), the server has not",
 			Fix:  "pulumi up --refresh",
 		}
@@ -140,10 +141,19 @@ func (s *system) manage(name, kind, tenant, path string) oid {
 	return r.oid
 }
 
-// expect notes a membership of the design.
-func (s *system) expect(role, member oid, admin bool) {
-	if role != 0 && member != 0 {
-		s.expected[edge{role, member}] = admin
+// expect notes the memberships of the policy between the given roles. A role that is missing is 0.
+func (s *system) expect(memberships []policy.Membership, roles map[policy.Role]oid) {
+	for _, m := range memberships {
+		if of, member := roles[m.Of], roles[m.Member]; of != 0 && member != 0 {
+			s.expected[edge{of, member}] = m.AdminOption
+		}
+	}
+}
+
+// expectLogin notes that an alternating login is a member of the role that it acts as.
+func (s *system) expectLogin(role, login oid) {
+	if role != 0 && login != 0 {
+		s.expected[edge{role, login}] = false
 	}
 }
 
@@ -166,7 +176,7 @@ func (s *system) logins(role oid, login, kind, tenant, path string, settings map
 	}
 	for _, half := range []string{"_a", "_b"} {
 		id := s.manage(s.roles[role].name+half, kind, tenant, path)
-		s.expect(role, id, false)
+		s.expectLogin(role, id)
 		s.configure(id, settings)
 	}
 }
@@ -178,7 +188,7 @@ func (s *system) adminLogins(admin oid, login string) {
 		base = login
 	}
 	id := s.manage(base, KindAdmin, "", "roles.admin.loginName")
-	s.expect(admin, id, false)
+	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.Admin: admin, policy.AdminLogin: id})
 	actsAs := map[string]string{"role": s.admin}
 	s.configure(id, actsAs)
 	s.logins(id, login, KindAdmin, "", "roles.admin.loginName", actsAs)
@@ -203,6 +213,31 @@ func (s *system) managed(id oid) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// policyRole is the role of the policy that a role of the server is, or whose login it is. It is empty
+// for roles that the policy does not know, and for the role that only takes a schema's name.
+func (s *system) policyRole(id oid) policy.Role {
+	switch s.kinds[id] {
+	case KindTenant, KindTenantLogin:
+		return policy.Tenant
+	case KindApp:
+		return policy.App
+	case KindReader:
+		return policy.Reader
+	case KindAdmin:
+		return policy.Admin
+	case KindPublic:
+		return policy.Public
+	}
+	switch s.name(id) {
+	case s.allTenants:
+		return policy.AllTenants
+	case s.allTenantsAdmin:
+		return policy.AllTenantsAdmin
+	default:
+		return ""
 	}
 }
 
