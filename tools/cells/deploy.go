@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"tenant-permissions/internal/launcher"
+	"tenant-permissions/internal/policy"
 	"tenant-permissions/tools/audit"
 	"tenant-permissions/tools/connect"
 	"tenant-permissions/tools/progress"
@@ -118,19 +120,6 @@ func (d *deployer) print(format string, args ...any) error {
 	})
 }
 
-// stub is a program that takes no time to compile, and does nothing but become the compiled one. The
-// language host compiles a program at each run. (Its option `binary` would do the same, but old hosts
-// do not know it.)
-const stub = `package main
-
-import (
-	"os"
-	"syscall"
-)
-
-func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }
-`
-
 // prepare compiles the program and makes a project of it, in the folder .local of the checkout. The
 // option stackConfigDir makes the stacks' files those of the checkout.
 func (d *deployer) prepare(ctx context.Context, checkout, platform string) error {
@@ -151,16 +140,8 @@ func (d *deployer) prepare(ctx context.Context, checkout, platform string) error
 		return err
 	}
 	project = regexp.MustCompile(`(?m)^stackConfigDir:.*\n?`).ReplaceAll(project, nil)
-	for name, content := range map[string]string{
-		"Pulumi.yaml": strings.TrimRight(string(project), "\n") + "\nstackConfigDir: ../../..\n",
-		"go.mod":      "module tenant-permissions\n",
-		"main.go":     fmt.Sprintf(stub, program),
-	} {
-		if err := os.WriteFile(filepath.Join(d.project, name), []byte(content), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
+	project = append(bytes.TrimRight(project, "\n"), "\nstackConfigDir: ../../..\n"...)
+	return launcher.WriteProject(d.project, project, program)
 }
 
 // compile builds the program of a checkout.
@@ -290,7 +271,7 @@ func (d *deployer) settings(ctx context.Context, fullName string, log io.Writer)
 	if err := os.WriteFile(file, outputs, 0o600); err != nil {
 		return err
 	}
-	if !bytes.Contains(outputs, []byte("app_service_role_name")) {
+	if !bytes.Contains(outputs, []byte(policy.OutputApp)) {
 		return nil
 	}
 	config, err := d.read(ctx, log, "config", "--json", "--show-secrets", "--stack", fullName)
