@@ -147,7 +147,7 @@ func TestSettings(t *testing.T) {
 		t.Run("one role", func(t *testing.T) {
 			deployer.says(t, 0, []string{"tenant_globex_b", "reset: the config gives role another value"}, "settings", "--reset", "all", "--role", "tenant_globex")
 			deployer.says(t, 0, []string{asConfigured}, "settings", "--role", "tenant_globex")
-			deployer.says(t, 1, []string{`"nobody" is no role of these stacks`}, "settings", "--role", "nobody")
+			deployer.says(t, 1, []string{`"nobody" is not a role of these stacks`}, "settings", "--role", "nobody")
 		})
 		t.Run("all", func(t *testing.T) {
 			deployer.says(t, 0, nil, "settings", "--reset", "all")

@@ -51,19 +51,29 @@ func (d defaultPrivilege) revoke(admin string) string {
 	return "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(admin) + in + " REVOKE " + option + d.privilege + " ON " + objectTypes()[d.objectType] + " FROM " + quoted(d.grantee)
 }
 
-// checkDefaults compares the privileges on what will be created with the policy.
+// checkDefaults compares the default privileges of the admin with the policy. Roles that own nothing
+// have none.
 func (s *system) checkDefaults(f *findings) {
+	for _, d := range s.defaults {
+		if s.ownsNothing(d.role) || s.isTenant(d.role) {
+			who := s.name(d.role)
+			f.violation(Finding{
+				Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own",
+				Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(who) + " …",
+			})
+		}
+	}
 	admin := s.byName[s.admin]
 	if admin == nil {
 		return
 	}
-	have, closed := s.defaultPrivileges(f, admin.oid)
+	have, closed := s.defaultPrivileges(admin.oid)
 	want := s.wantedDefaults()
 	for _, d := range inOrder(maps.Keys(want)) {
 		if !have[d] {
 			f.affects(problem{
 				Finding: Finding{Rule: ruleDefaultsMissing, Tenant: want[d], Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
-				text:    sentence{before: "what the admin creates will not have "}, fix: sentence{before: "pulumi up --refresh"},
+				text:    sentence{d.grantee + " will not have ", " that the admin creates"}, fix: sentence{before: "pulumi up --refresh"},
 			}, d.String(), "")
 		}
 	}
@@ -80,23 +90,16 @@ func (s *system) checkDefaults(f *findings) {
 	}
 	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise.
 	if !closed || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}] {
-		f.violation(Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: "everybody will have EXECUTE on functions that the admin creates", Fix: "pulumi up --refresh"})
+		f.violation(Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: "PUBLIC will have EXECUTE on functions that the admin creates", Fix: "pulumi up --refresh"})
 	}
 }
 
-// defaultPrivileges are those of the admin, each with a grant option also as one without, and whether
-// the admin has any for functions of all schemas. It reports those of roles that are to have none.
-func (s *system) defaultPrivileges(f *findings, admin oid) (have map[defaultPrivilege]bool, functions bool) {
+// defaultPrivileges are those of the admin, and whether there are any for functions of all schemas. A
+// privilege with the grant option is in have without it as well.
+func (s *system) defaultPrivileges(admin oid) (have map[defaultPrivilege]bool, functions bool) {
 	have = map[defaultPrivilege]bool{}
 	for _, d := range s.defaults {
 		if d.role != admin {
-			if s.ownsNothing(d.role) || s.isTenant(d.role) {
-				who := s.name(d.role)
-				f.violation(Finding{
-					Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own",
-					Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(who) + " …",
-				})
-			}
 			continue
 		}
 		functions = functions || d.schema == "" && d.objectType == "f"

@@ -8,7 +8,7 @@ import (
 	"tenant-permissions/internal/policy"
 )
 
-// checkObjects looks at who owns what, and compares what is granted on it with the policy.
+// checkObjects compares owners of objects, and privileges on them, with the policy.
 func (s *system) checkObjects(f *findings) {
 	admin := s.byName[s.admin]
 	seen := map[string]bool{}
@@ -30,38 +30,38 @@ func (s *system) checkObjects(f *findings) {
 	}
 	for _, t := range s.tenants {
 		if !seen[t.Schema] {
-			f.violation(Finding{Rule: ruleSchemaMissing, Tenant: t.Key, Object: t.Schema, Text: "the stack has the schema " + t.Schema + ", the server has not", Fix: "pulumi up --refresh"})
+			f.violation(Finding{Rule: ruleSchemaMissing, Tenant: t.Key, Object: t.Schema, Text: "the stack has the schema " + t.Schema + ", but the server does not", Fix: "pulumi up --refresh"})
 		}
 	}
 }
 
-// checkOwner looks for schemas of tenants, and objects in them, that the admin does not own, and for
-// schemas that it owns and no tenant has.
+// checkOwner reports schemas of tenants, and objects in them, that the admin does not own, and schemas
+// that the admin owns and no tenant has.
 func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 	owner := s.name(o.owner)
 	switch {
 	case o.kind == "schema" && tenant != nil && o.owner != admin:
 		f.roles[o.owner] = true
 		f.violation(Finding{
-			Rule: ruleSchemaOwner, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema, and can drop all that is in it",
+			Rule: ruleSchemaOwner, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema and can drop it with everything in it",
 			Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
 		})
 	case o.kind == "schema" && tenant == nil && o.owner == admin && o.schema != "public":
 		f.violation(Finding{
-			Rule: ruleSchemaUnknown, Object: o.schema, Text: "the admin owns it, and it is no tenant's of these stacks",
-			Fix: "give the outputs of the cell that has it, or DROP SCHEMA " + quoted(o.schema),
+			Rule: ruleSchemaUnknown, Object: o.schema, Text: "the admin owns this schema, and no tenant of these stacks has it",
+			Fix: "give --outputs of the cell that has it, or DROP SCHEMA " + quoted(o.schema),
 		})
 	case o.kind != "schema" && tenant != nil && o.owner != admin && !s.ownsNothing(o.owner):
 		f.roles[o.owner] = true
 		f.affects(problem{
 			Finding: Finding{Rule: ruleObjectOwner, Tenant: tenant.Key, Subject: owner},
-			text:    sentence{owner + " owns ", ", so the default privileges of the admin do not hold there"},
+			text:    sentence{owner + " owns ", ", so the default privileges of the admin were not applied to it"},
 			fix:     sentence{"ALTER ", " OWNER TO " + quoted(s.admin) + ", then GRANT on it what the tenant and the app need"},
 		}, o.String(), altered(o))
 	}
 }
 
-// ownsNothing reports whether a role is to own nothing, so that checkOwned reports what it owns.
+// ownsNothing reports whether a role must not own anything. checkOwned reports what such a role owns.
 func (s *system) ownsNothing(id oid) bool {
 	switch s.kinds[id] {
 	case KindTenant, KindTenantLogin, KindGroup, KindApp, KindReader:
@@ -71,13 +71,16 @@ func (s *system) ownsNothing(id oid) bool {
 	}
 }
 
-// checkGrants looks for privileges on an object that the policy does not give.
+// checkGrants reports privileges on an object that the policy does not give.
 func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 	found := map[Finding][]string{} // the privileges, by what they have in common
 	for _, p := range slices.Concat(s.acls[o.acl], o.columns) {
-		finding, extra := s.judge(f, o, tenant, p)
+		finding, extra := s.judge(o, tenant, p)
 		if !extra {
 			continue
+		}
+		if finding.Rule == ruleTenantReaches || finding.Rule == ruleOtherReaches {
+			f.roles[p.grantee] = true
 		}
 		finding.Subject, finding.Object = s.name(p.grantee), cmp.Or(o.schema, o.name)
 		what := p.name
@@ -87,10 +90,7 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 		found[finding] = append(found[finding], what)
 	}
 	for finding, privileges := range found {
-		who, option, what := finding.Subject, "", strings.Join(privileges, ", ")
-		if who == "PUBLIC" {
-			who = "everybody"
-		}
+		option, what := "", strings.Join(privileges, ", ")
 		if finding.Rule == ruleGrantOption {
 			option = "GRANT OPTION FOR "
 		}
@@ -98,7 +98,7 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 		finding.Text = ""
 		f.affects(problem{
 			Finding:  finding,
-			text:     sentence{who + " has " + what + " on ", more},
+			text:     sentence{finding.Subject + " has " + what + " on ", more},
 			fix:      sentence{"REVOKE " + option + what + " ON ", " FROM " + quoted(finding.Subject)},
 			together: allInSchema(o),
 		}, o.String(), quotedObject(o))
@@ -110,9 +110,9 @@ func allInSchema(o *object) string {
 	return "ALL " + strings.ToUpper(kindGroup(o.kind)) + "S IN SCHEMA " + quoted(o.schema)
 }
 
-// judge says which rule a privilege breaks, if any, whose it is, and what the text has after the
-// privilege and the object. It notes in f who reaches too much.
-func (s *system) judge(f *findings, o *object, tenant *Tenant, p privilege) (found Finding, extra bool) {
+// judge returns the rule that a privilege breaks, the tenant concerned, and the end of the text, which
+// comes after the privilege and the object. extra is false if the policy allows the privilege.
+func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, extra bool) {
 	creates := (o.kind == "database" || o.kind == "schema") && (p.name == "CREATE" || p.name == "TEMPORARY")
 	if p.grantee == 0 {
 		return judgePublic(o, tenant, creates)
@@ -129,9 +129,8 @@ func (s *system) judge(f *findings, o *object, tenant *Tenant, p privilege) (fou
 		}
 	case s.isTenant(p.grantee) && tenant != nil && tenant.Key != s.tenantOf[p.grantee]:
 		found.Rule = ruleTenantReaches
-		f.roles[p.grantee] = true
 	case s.managed(p.grantee) && p.grantable:
-		found.Rule, found.Text = ruleGrantOption, " with grant option, and can hand it on"
+		found.Rule, found.Text = ruleGrantOption, " with the grant option, and can grant it to others"
 	case tenant == nil: // the database, or a schema of no tenant
 		if s.kinds[p.grantee] == KindOther || p.name == "CONNECT" || p.name == "USAGE" || len(o.shows) > 0 {
 			return found, false
@@ -141,7 +140,7 @@ func (s *system) judge(f *findings, o *object, tenant *Tenant, p privilege) (fou
 			found.Rule = ruleAppWrites
 		}
 	case role == policy.Tenant && tenant.Retired != "":
-		found.Rule, found.Text = rulePrivilegeUnexpected, ", and is retired"
+		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant is retired"
 	case policy.May(role, policyKind(o.kind), p.name):
 		return found, false
 	case role == policy.Tenant:
@@ -149,13 +148,12 @@ func (s *system) judge(f *findings, o *object, tenant *Tenant, p privilege) (fou
 	case role == policy.App || role == policy.Reader:
 		found.Rule, found.Tenant = ruleAppWrites, tenant.Key
 	default:
-		f.roles[p.grantee] = true
-		found.Rule, found.Tenant = ruleStrangerReaches, tenant.Key
+		found.Rule, found.Tenant = ruleOtherReaches, tenant.Key
 	}
 	return found, true
 }
 
-// judgePublic is judge for a privilege of everybody. The policy gives none.
+// judgePublic is judge for a privilege of PUBLIC. The policy gives none.
 func judgePublic(o *object, tenant *Tenant, creates bool) (found Finding, extra bool) {
 	switch {
 	case o.kind == "database":
@@ -163,7 +161,7 @@ func judgePublic(o *object, tenant *Tenant, creates bool) (found Finding, extra 
 	case o.kind == "schema" && o.schema == "public":
 		found.Rule = rulePublicSchema
 	case tenant == nil:
-		found.Rule, found.Text = ruleTenantCreates, ", tenants among them"
+		found.Rule, found.Text = ruleTenantCreates, ", and so has every tenant"
 		return found, creates
 	case o.kind == "function":
 		found.Rule, found.Tenant = rulePublicFunctions, tenant.Key
@@ -173,8 +171,8 @@ func judgePublic(o *object, tenant *Tenant, creates bool) (found Finding, extra 
 	return found, true
 }
 
-// checkDefiner looks for functions that run with the rights of their owner and let the caller choose
-// what the names in them mean.
+// checkDefiner reports functions that run with the rights of their owner and let the caller choose what
+// the names in them mean.
 func (s *system) checkDefiner(f *findings, o *object, tenant *Tenant) {
 	if !o.definer {
 		return
@@ -193,16 +191,16 @@ func (s *system) checkDefiner(f *findings, o *object, tenant *Tenant) {
 		Text: strings.Join(callers, " and ") + " can execute it with the rights of " + s.name(o.owner),
 	}
 	if o.ownPath {
-		found.Text += ", and it sets its search_path: right if it checks what it is asked for"
+		found.Text += ". It sets its search_path: correct if it checks its arguments"
 		f.note(found)
 		return
 	}
-	found.Text += ", and it sets no search_path"
+	found.Text += ". It sets no search_path, so the caller chooses what the names in it mean"
 	found.Fix = "ALTER " + quotedObject(o) + " SET search_path = pg_catalog"
 	f.violation(found)
 }
 
-// checkShown looks at who can read, by way of a view for instance, what is in another schema.
+// checkShown reports who can read what is in another schema, through a view for instance.
 func (s *system) checkShown(f *findings, o *object) {
 	var shown []*object
 	for _, of := range o.shows {
@@ -225,7 +223,7 @@ func (s *system) checkShown(f *findings, o *object) {
 		if len(names) == 0 {
 			continue
 		}
-		who, rule := s.name(p.grantee), ruleStrangerReaches
+		who, rule := s.name(p.grantee), ruleOtherReaches
 		if s.isTenant(p.grantee) || p.grantee == 0 {
 			rule = ruleTenantReaches
 		}
@@ -233,12 +231,12 @@ func (s *system) checkShown(f *findings, o *object) {
 		f.violation(Finding{
 			Rule: rule, Tenant: s.tenantOf[p.grantee], Subject: who, Object: o.String(),
 			Text: who + " has privileges on the " + o.kind + " " + o.String() + ", which shows " + abbreviated(names) + " with the rights of " + s.name(o.owner),
-			Fix:  "REVOKE ALL ON " + quotedObject(o) + " FROM " + quoted(who) + ", or from PostgreSQL 15 on let a view have security_invoker",
+			Fix:  "REVOKE ALL ON " + quotedObject(o) + " FROM " + quoted(who) + ", or from PostgreSQL 15 on set security_invoker of a view",
 		})
 	}
 }
 
-// checkConnect looks for roles of the policy that cannot get into the database.
+// checkConnect reports roles of the policy that cannot connect to the database.
 func (s *system) checkConnect(f *findings, o *object) {
 	names := map[policy.Role]string{policy.App: s.app, policy.Admin: s.admin, policy.AllTenants: s.allTenants}
 	rules := map[policy.Role]string{policy.App: ruleAppCannotRead, policy.Admin: ruleAdminCannotConnect, policy.AllTenants: ruleTenantCannotUse}
@@ -255,7 +253,7 @@ func (s *system) checkConnect(f *findings, o *object) {
 	}
 }
 
-// checkNeeds looks for what the tenant and the app cannot use and need.
+// checkNeeds reports privileges that the tenant or the app needs and does not have.
 func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 	for _, check := range []struct {
 		rule, name string
@@ -263,7 +261,7 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 	}{{ruleAppCannotRead, s.app, policy.App}, {ruleTenantCannotUse, tenant.Role, policy.Tenant}} {
 		r := s.byName[check.name]
 		if r == nil || len(o.shows) > 0 && check.role == policy.Tenant {
-			continue // a tenant is not to read what shows another's data
+			continue // a tenant must not read what shows another tenant's data
 		}
 		var lacks []string
 		for _, privilege := range policy.Needs(check.role, policyKind(o.kind)) {
@@ -278,27 +276,26 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 		f.affects(problem{
 			Finding:  Finding{Rule: check.rule, Tenant: tenant.Key, Subject: check.name, Object: o.schema},
 			text:     sentence{before: check.name + " lacks " + privileges + " on "},
-			fix:      sentence{"GRANT " + privileges + " ON ", " TO " + quoted(check.name) + ", or adopt: true"},
+			fix:      sentence{"GRANT " + privileges + " ON ", " TO " + quoted(check.name) + ", or set adopt: true for the tenant and run pulumi up"},
 			together: allInSchema(o),
 		}, o.String(), quotedObject(o))
 	}
 }
 
-// policyKind is the kind of an object as the policy has it: everything that is read like a table is
-// one.
+// policyKind is the kind of an object in the policy, where views and foreign tables are tables.
 func policyKind(kind string) policy.Kind { return policy.Kind(kindGroup(kind)) }
 
-// inheritsPrivilege is what has_table_privilege and its like answer, but for owners: whether a role
-// has the privilege without doing anything.
+// inheritsPrivilege reports whether a role has a privilege without doing anything, as
+// has_table_privilege and its like do, except that what only owners have does not count.
 func (c *catalog) inheritsPrivilege(id oid, o *object, privilege string) bool {
-	for _, h := range c.holds(o) {
-		if h.privilege.name != privilege || h.privilege.column != "" {
+	for _, own := range c.ownRights(o) {
+		if own.privilege.name != privilege || own.privilege.column != "" {
 			continue
 		}
-		if h.holder == 0 {
+		if own.role == 0 {
 			return true
 		}
-		if way, ok := c.membersOf(h.holder)[id]; ok && way.strength == inherits {
+		if way, ok := c.membersOf(own.role)[id]; ok && way.strength == inherits {
 			return true
 		}
 	}

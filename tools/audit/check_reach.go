@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkReach is what all other checks rest on: whoever reaches a tenant's schema in the end, or all
-// that the server has, by whatever way, and is not explained by a violation already.
+// checkReach reports whoever reaches a tenant's schema, or everything on the server, by any way, and is
+// not explained by another violation. What the other checks overlook, it finds.
 func (s *system) checkReach(f *findings, known explained) {
 	maps.Copy(f.roles, known.roles)
 	maps.Copy(f.memberships, known.memberships)
@@ -24,7 +24,7 @@ func (s *system) checkReach(f *findings, known explained) {
 			}
 			f.roles[id] = true
 			f.violation(Finding{
-				Rule: ruleStrangerReaches, Subject: s.name(id), Object: s.name(unlimited),
+				Rule: ruleOtherReaches, Subject: s.name(id), Object: s.name(unlimited),
 				Text: s.name(id) + " reaches everything as " + s.describe(path), Fix: s.endMembership(id, path),
 			})
 		}
@@ -42,14 +42,14 @@ func (s *system) checkReach(f *findings, known explained) {
 	}
 }
 
-// checkEntry reports the first way into a schema that nothing explains.
+// checkEntry reports the first way into a schema that no other violation explains.
 func (s *system) checkEntry(f *findings, o *object, id oid, rights map[string]granted) {
 	for _, right := range rightsOrder {
 		g, has := rights[right]
-		if !has || len(g.path) == 0 || s.kinds[g.holder] == KindPredefined || f.covers(g.path) {
+		if !has || len(g.path) == 0 || s.kinds[g.role] == KindPredefined || f.covers(g.path) {
 			continue
 		}
-		found := Finding{Rule: ruleStrangerReaches, Subject: s.name(id)}
+		found := Finding{Rule: ruleOtherReaches, Subject: s.name(id)}
 		if s.isTenant(id) {
 			found.Rule, found.Tenant = ruleTenantReaches, s.tenantOf[id]
 		}
@@ -60,7 +60,7 @@ func (s *system) checkEntry(f *findings, o *object, id oid, rights map[string]gr
 	}
 }
 
-// unlimitedRoles are those whose members reach everything: PostgreSQL's own, and superusers.
+// unlimitedRoles are the roles whose members reach everything: some of PostgreSQL's own, and superusers.
 func (s *system) unlimitedRoles() (roles []oid) {
 	for _, all := range predefined {
 		if role := s.byName[all.role]; role != nil { // not all versions have all
@@ -80,7 +80,7 @@ func (s *system) endMembership(id oid, path []membership) string {
 	return "REVOKE " + quoted(s.name(path[0].role)) + " FROM " + quoted(s.name(id)) + s.grantedBy(path[0])
 }
 
-// expectedAccess reports whether the policy lets a role into a tenant's schema.
+// expectedAccess reports whether the policy lets a role use the schema of the tenant with this key.
 func (s *system) expectedAccess(id oid, tenant string) bool {
 	switch s.kinds[id] {
 	case KindTenant, KindTenantLogin:
@@ -92,27 +92,27 @@ func (s *system) expectedAccess(id oid, tenant string) bool {
 	}
 }
 
-// noteServer notes what is worth to know of the server and is no violation.
+// noteServer notes facts about the server that are no violations.
 func (s *system) noteServer(f *findings) {
 	note := func(rule, subject, text string) { f.note(Finding{Rule: rule, Subject: subject, Text: text}) }
 	if len(s.open) > 0 {
-		note(ruleOtherDatabases, "PUBLIC", "tenants can connect to "+strings.Join(s.open, ", ")+": closedDatabases closes them")
+		note(ruleOtherDatabases, "PUBLIC", "tenants can connect to "+strings.Join(s.open, ", ")+": the config key closedDatabases closes them")
 	}
 	if s.md5 == nil {
-		note(ruleNotChecked, "", "passwords can be seen by superusers only, so none was checked for MD5")
+		note(ruleNotChecked, "", "only a superuser can read how passwords are stored, so none was checked for MD5")
 	}
 	if s.version < 15 {
-		note(ruleOwnRole, "", "before PostgreSQL 15 every login has the admin option on its own role, and can make others a member of it")
+		note(ruleOwnRole, "", "before PostgreSQL 15 every login has the admin option on its own role, and can make others members of it")
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.kinds)) {
 		name := s.name(id)
 		switch kind := s.kinds[id]; {
 		case (kind == KindAdmin || kind == KindOther) && s.version < 16 && s.roles[id].createRole:
-			note(ruleCreateRole, name, "before PostgreSQL 16 CREATEROLE lets it join any role but a superuser")
+			note(ruleCreateRole, name, "before PostgreSQL 16 a role with CREATEROLE can make itself a member of any role but a superuser")
 		case kind == KindDeployer && id == s.databaseOwner():
-			note(ruleDeployer, name, "it owns the database, deploys the stacks and so can give itself anything")
+			note(ruleDeployer, name, "it owns the database and deploys the stacks, so it can grant itself anything")
 		case kind == KindDeployer:
-			note(ruleDeployer, name, "it made "+s.name(s.databaseOwner())+", which deploys the stacks, and so can give itself anything")
+			note(ruleDeployer, name, "it made "+s.name(s.databaseOwner())+", which deploys the stacks, so it can grant itself anything")
 		case kind == KindSuperuser:
 			note(ruleSuperuser, name, "it can do everything")
 		}

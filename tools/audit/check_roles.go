@@ -18,10 +18,10 @@ func (s *system) checkAttributes(f *findings) {
 			continue
 		}
 		if s.md5[id] {
-			f.violation(Finding{Rule: ruleMD5, Tenant: s.tenantOf[id], Subject: r.name, Text: "its password is stored as MD5, which the stack never does", Fix: "pulumi up --refresh"})
+			f.violation(Finding{Rule: ruleMD5, Tenant: s.tenantOf[id], Subject: r.name, Text: "its password is stored as MD5, and the stack stores SCRAM-SHA-256 only", Fix: "pulumi up --refresh"})
 		}
 		if s.noLogin[id] && r.login {
-			f.violation(Finding{Rule: ruleLogin, Tenant: s.tenantOf[id], Subject: r.name, Text: "it can log in, and the stack says that it cannot", Fix: "ALTER ROLE " + quoted(r.name) + " NOLOGIN"})
+			f.violation(Finding{Rule: ruleLogin, Tenant: s.tenantOf[id], Subject: r.name, Text: "it can log in, but must not according to the stack", Fix: "ALTER ROLE " + quoted(r.name) + " NOLOGIN"})
 		}
 		has := r.attributes()
 		may := policy.ConfigurableAttributes(s.policyRole(id))
@@ -45,7 +45,7 @@ func (s *system) checkAttributes(f *findings) {
 			if s.kinds[id] == KindAdmin {
 				rule = ruleAdminAttribute
 			}
-			f.note(Finding{Rule: rule, Subject: r.name, Text: "it has " + strings.Join(configured, " and ") + ": right if the config says so. The outputs do not tell"})
+			f.note(Finding{Rule: rule, Subject: r.name, Text: "it has " + strings.Join(configured, " and ") + ": correct if the config gives it, which the outputs do not say"})
 		}
 		if len(extra) > 0 {
 			rule := ruleTenantAttribute
@@ -61,7 +61,7 @@ func (s *system) checkAttributes(f *findings) {
 	}
 }
 
-// attributes are those of a role that are worth a look, in PostgreSQL's words.
+// attributes are the attributes of a role beyond LOGIN and INHERIT, in PostgreSQL's words.
 func (r *role) attributes() (has []string) {
 	for _, attribute := range []struct {
 		name string
@@ -111,11 +111,11 @@ func (s *system) checkMembership(f *findings, want edge, adminOption bool) {
 	found := Finding{Rule: ruleMembershipMissing, Tenant: cmp.Or(s.tenantOf[want.role], s.tenantOf[want.member]), Subject: member, Object: role, Fix: "pulumi up --refresh"}
 	switch {
 	case len(grants) == 0:
-		found.Text = member + " is no member of " + role
+		found.Text = member + " is not a member of " + role
 	case adminOption && !hasAdmin:
 		found.Text = member + " is a member of " + role + " without the admin option"
 	case !inherits && (s.kinds[want.member] == KindTenant || s.kinds[want.member] == KindReader):
-		found.Text = member + " is a member of " + role + ", but does not inherit what that holds"
+		found.Text = member + " is a member of " + role + ", but does not inherit its privileges"
 		found.Fix = "ALTER ROLE " + quoted(member) + " INHERIT"
 		if by := s.grantedBy(grants[0]); by != "" {
 			found.Fix = "GRANT " + quoted(role) + " TO " + quoted(member) + " WITH INHERIT TRUE" + by
@@ -125,12 +125,12 @@ func (s *system) checkMembership(f *findings, want edge, adminOption bool) {
 		if s.isTenant(want.member) {
 			found.Rule = ruleTenantAdminOption
 		}
-		found.Text = member + " has the admin option on " + role + ", and can make anybody a member"
+		found.Text = member + " has the admin option on " + role + ", and can make any role a member of it"
 		found.Fix = "REVOKE ADMIN OPTION FOR " + quoted(role) + " FROM " + quoted(member) + s.grantedBy(grants[slices.IndexFunc(grants, isAdmin)])
 	case len(grants) > 1:
 		found.Rule = ruleMembershipTwice
-		found.Text = fmt.Sprintf("%s is a member of %s by grants of %s and %s: to revoke one of them changes nothing", member, role, s.name(grants[0].grantor), s.name(grants[1].grantor))
-		found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + " GRANTED BY whoever is not the deploying user"
+		found.Text = fmt.Sprintf("%s is a member of %s by grants of %s and of %s, so revoking one of them changes nothing", member, role, s.name(grants[0].grantor), s.name(grants[1].grantor))
+		found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + " GRANTED BY …, the one of them that does not deploy"
 	default:
 		return
 	}
@@ -145,15 +145,15 @@ func (s *system) unexpectedMembership(f *findings, m membership) {
 	}
 	f.memberships[edge{m.role, m.member}] = true
 	fix := "REVOKE " + quoted(role) + " FROM " + quoted(member) + s.grantedBy(m)
-	stranger := m.member
+	other := m.member
 	if member == s.allTenantsAdmin {
-		stranger = m.role
+		other = m.role
 	}
-	if (role == s.allTenants || role == s.allTenantsAdmin || member == s.allTenantsAdmin) && !s.managed(stranger) {
+	if (role == s.allTenants || role == s.allTenantsAdmin || member == s.allTenantsAdmin) && !s.managed(other) {
 		f.affects(problem{
-			Finding: Finding{Rule: ruleRoleUnknown, Subject: s.name(stranger)},
-			text:    sentence{before: s.name(stranger) + " is no role of these stacks, but "},
-			fix:     sentence{before: "if another cell has it, give the outputs of that cell too; otherwise "},
+			Finding: Finding{Rule: ruleRoleUnknown, Subject: s.name(other)},
+			text:    sentence{before: s.name(other) + " is not a role of these stacks, but "},
+			fix:     sentence{before: "if another cell has it, give --outputs of that cell too; otherwise "},
 		}, member+" is a member of "+role, fix)
 		return
 	}
@@ -173,8 +173,8 @@ func (s *system) unexpectedMembership(f *findings, m membership) {
 
 // reachesOthers reports whether a role of a tenant reaches anything of another tenant, or everything.
 func (s *system) reachesOthers(id oid) bool {
-	for _, powerful := range s.unlimitedRoles() {
-		if _, ok := s.membersOf(powerful)[id]; ok {
+	for _, unlimited := range s.unlimitedRoles() {
+		if _, ok := s.membersOf(unlimited)[id]; ok {
 			return true
 		}
 	}
@@ -189,7 +189,7 @@ func (s *system) reachesOthers(id oid) bool {
 	return false
 }
 
-// checkOwned looks for what roles own that are to own nothing. Only the admin owns anything.
+// checkOwned reports what roles own that must not own anything. Only the admin owns objects.
 func (s *system) checkOwned(f *findings) {
 	for _, o := range s.owned {
 		who := s.name(o.role)
@@ -200,7 +200,7 @@ func (s *system) checkOwned(f *findings) {
 		}
 		switch s.kinds[o.role] {
 		case KindTenant, KindTenantLogin, KindGroup:
-			p.Rule, p.text.after = ruleTenantOwns, ": it can drop it, alter it and grant it to others"
+			p.Rule, p.text.after = ruleTenantOwns, ", and can drop it, alter it and grant privileges on it"
 			f.roles[o.role] = true
 		case KindApp, KindReader:
 			p.Rule = ruleAppWrites

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// findings are what one check has found. Checks do not depend on each other; all of them together are
-// merged, and only checkReach is told what the others have explained.
+// findings are what one check has found. The checks do not depend on each other, and their findings are
+// merged. Only checkReach gets to know what the others have explained.
 type findings struct {
 	violations, notes []Finding
 	// many are objects with one and the same problem.
 	many map[problem]*affected
-	// explained are what a violation names already, so that whoever reaches a tenant by way of it needs
-	// no violation of his own.
+	// explained is what a violation names already. A role that reaches a tenant by way of it has no
+	// violation of its own.
 	explained
 }
 
@@ -93,7 +93,7 @@ func sorted(all []Finding) []Finding {
 // violation adds a violation.
 func (f *findings) violation(v Finding) { f.violations = append(f.violations, v) }
 
-// note adds what is worth to know.
+// note adds a note.
 func (f *findings) note(n Finding) { f.notes = append(f.notes, n) }
 
 // affects adds an object to the violation that is the same for it and others. The text names it by
