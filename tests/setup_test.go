@@ -108,7 +108,7 @@ func TestSetup(t *testing.T) {
 			t.Fatal(err)
 		}
 		has("LOGIN CREATEROLE BYPASSRLS REPLICATION " + database + " other")
-	} else if sqlstate(err) != raisedException || !strings.Contains(err.Error(), "only a superuser gives bypassRowLevelSecurity") {
+	} else if sqlstate(err) != raisedException || !strings.Contains(err.Error(), "only a superuser can give bypassRowLevelSecurity") {
 		t.Errorf("got error %v", err)
 	}
 

@@ -135,7 +135,7 @@ type ownRight struct {
 	privilege privilege
 }
 
-// ownRights are all reasons for rights on an object, whoever may use its schema.
+// ownRights are all reasons for rights on an object. Who may use its schema does not matter here.
 func (c *catalog) ownRights(o *object) (rights []ownRight) {
 	rights = append(rights, ownRight{role: o.owner, right: rightOwn, reason: "owner"})
 	for _, p := range slices.Concat(c.acls[o.acl], o.columns) {

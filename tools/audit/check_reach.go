@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkReach reports whoever reaches a tenant's schema, or everything on the server, by any way, and is
-// not explained by another violation. What the other checks overlook, it finds.
+// checkReach reports roles that reach a tenant's schema, or everything on the server, by any way that no
+// other violation explains. It finds what the other checks overlook.
 func (s *system) checkReach(f *findings, known explained) {
 	maps.Copy(f.roles, known.roles)
 	maps.Copy(f.memberships, known.memberships)

@@ -85,8 +85,8 @@ func (s *system) checkMemberships(f *findings) {
 		if _, ok := s.expected[edge{m.role, m.member}]; ok || s.trusted(m.member) && !s.managed(m.member) {
 			continue
 		}
-		// From PostgreSQL 16 on whoever creates a role has the admin option on it, so the admin on
-		// those it creates.
+		// From PostgreSQL 16 on a role has the admin option on the roles that it creates, and the
+		// admin may create roles.
 		if s.kinds[m.member] == KindAdmin && s.kinds[m.role] == KindOther && m.admin {
 			continue
 		}

@@ -44,8 +44,8 @@ func count(n int, what string) string {
 	return fmt.Sprint(n, " ", what, "s")
 }
 
-// writeFindings writes findings by their rule: whom and what each is about, aligned, and below that
-// what is wrong and what to do.
+// writeFindings writes findings by their rule. Each has a line with its tenant, role and object, aligned
+// with the others of the rule, then what is wrong and what to do.
 func writeFindings(b *strings.Builder, findings []Finding) error {
 	for len(findings) > 0 {
 		n := 1
