@@ -28,6 +28,7 @@ import (
 
 	"tenant-permissions/dev/postgres"
 	"tenant-permissions/dev/toolchain"
+	"tenant-permissions/internal/launcher"
 )
 
 // SQLSTATEs that PostgreSQL refuses with.
@@ -134,21 +135,13 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 		}
 		admin.may(t, "ALTER ROLE deployer PASSWORD '"+p.password+"'")
 	}
-	// The project is the committed one, but its program is a few lines that turn into the program
-	// compiled before: linking that anew at every step would take most of the time.
+	// The project is the committed one, but its program was compiled before.
 	project, err := os.ReadFile("../Pulumi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{
-		"Pulumi.yaml": string(project),
-		"go.mod":      "module tenant-permissions\n",
-		"main.go": fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
-			"func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", tools.program),
-	} {
-		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := launcher.WriteProject(p.dir, project, tools.program); err != nil {
+		t.Fatal(err)
 	}
 	p.backend = t.TempDir()
 	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.

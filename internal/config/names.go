@@ -123,17 +123,21 @@ func claimNames(cfg Config, p *Problems) Claims {
 	return c
 }
 
-// Databases are the databases that the stack makes or changes on its server, each with the path in the
+// TenantDatabases are the databases that the stack makes on its server, each with the path in the
 // config. They have a name space of their own.
-func Databases(cfg Config) Claims { return claimDatabases(cfg, &Problems{}) }
+func TenantDatabases(cfg Config) Claims {
+	c := Claims{}
+	c.AddDatabases(&Problems{}, cfg)
+	return c
+}
 
-func claimDatabases(cfg Config, p *Problems) Claims {
+// claimDatabases adds a problem for each database of a tenant that has the name of another.
+func claimDatabases(cfg Config, p *Problems) {
 	c := Claims{"template0": "PostgreSQL", "template1": "PostgreSQL", "postgres": "PostgreSQL", cfg.Database: "postgresql:database"}
 	for _, name := range cfg.ClosedDatabases {
 		c[name] = "closedDatabases"
 	}
 	c.AddDatabases(p, cfg)
-	return c
 }
 
 // AddDatabases claims the names of the databases of the config's tenants.
