@@ -374,7 +374,7 @@ func (a *auditor) fails(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--outputs is missing": {"audit"},
 		"no such file":         {"audit", "--outputs", "/nowhere.json"},
-		`why: "eats" is no verb; give one of reads, writes, uses, creates-in, owns`: append(append([]string{"why"}, a.outputs...), "tenant_acme", "eats", "tenant_acme"),
+		`why: "eats" is no verb; give one of reads, writes, uses, creates-in, owns`:  append(append([]string{"why"}, a.outputs...), "tenant_acme", "eats", "tenant_acme"),
 		`why: creates-in does not apply to a table; give one of reads, writes, owns`: append(append([]string{"why"}, a.outputs...), "tenant_acme", "creates", "in", "tenant_acme.docs"),
 	} {
 		cmd := exec.CommandContext(t.Context(), tools.tenantctl, args...)

@@ -313,8 +313,13 @@ type session struct {
 	warning string
 }
 
-// connect logs in; it returns PostgreSQL's refusal as an error.
+// connect logs in to the stack's database; it returns PostgreSQL's refusal as an error.
 func (p *platform) connect(t *testing.T, login, password string) (*session, error) {
+	t.Helper()
+	return p.connectTo(t, database, login, password)
+}
+
+func (p *platform) connectTo(t *testing.T, database, login, password string) (*session, error) {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(p.server.DSN(login, password, database))
 	if err != nil {
@@ -342,6 +347,16 @@ func (p *platform) connect(t *testing.T, login, password string) (*session, erro
 func (p *platform) login(t *testing.T, login string) *session {
 	t.Helper()
 	s, err := p.connect(t, login, p.passwords(t)[login])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// loginTo logs in to a database with the exported password.
+func (p *platform) loginTo(t *testing.T, database, login string) *session {
+	t.Helper()
+	s, err := p.connectTo(t, database, login, p.passwords(t)[login])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -422,7 +437,13 @@ func sqlstate(err error) string {
 // relations and functions, and default privileges.
 func (p *platform) catalog(t *testing.T) []string {
 	t.Helper()
-	rows, err := p.superuser(t, database).Query(t.Context(), `
+	return p.catalogOf(t, database)
+}
+
+func (p *platform) catalogOf(t *testing.T, database string) []string {
+	t.Helper()
+	super := p.superuser(t, database)
+	rows, err := super.Query(t.Context(), `
 		SELECT format('role %s %s', rolname, concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit, rolvaliduntil))
 			FROM pg_roles WHERE rolname !~ '^pg_'
 		UNION ALL SELECT format('setting %s %s', setrole::regrole, setconfig) FROM pg_db_role_setting
@@ -440,7 +461,8 @@ func (p *platform) catalog(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	facts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
+	// A session of a superuser keeps others from dropping the database.
+	if err = errors.Join(err, super.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	return facts

@@ -70,7 +70,7 @@ func Keys() []Key {
 		Key{Path: "tenants.<key>.previous", Type: Word, Words: []string{"keep", "drop"}, Meaning: "While a tenant moves to the other isolation: `keep` keeps the schema, or the database, that it had before, with all data and without its privileges. `drop` allows that it is dropped with all data once this key is gone."},
 		Key{Path: "tenants.<key>.database", Type: Object, Default: "{}", Meaning: "The tenant's own database."},
 		Key{Path: "tenants.<key>.database.name", Type: Database, Default: "tenant_<key>", Meaning: "The name of the database. It cannot change after deployment."},
-		Key{Path: "tenants.<key>.database.connectionLimit", Type: Integer, Least: -1, Default: "-1", Meaning: "The number of sessions that the database may have at once, `-1` for no limit. Superusers do not count."},
+		Key{Path: "tenants.<key>.database.connectionLimit", Type: Integer, Least: -1, Default: "-1", Meaning: "The number of sessions that the database may have at once, `-1` for no limit. All but superusers count, also the user that the provider connects as: give the tenant and its agents lower limits of their own, or they can keep the provider out."},
 		Key{Path: "tenants.<key>.database.encoding", Type: Text, Pattern: encodingPattern, Meaning: "The encoding, `UTF8` if it is not set. It cannot change after deployment."},
 		Key{Path: "tenants.<key>.database.lcCollate", Type: Text, Pattern: localePattern, Meaning: "The locale of sort order, that of `template0` if it is not set. It cannot change after deployment."},
 		Key{Path: "tenants.<key>.database.tablespace", Type: Text, Pattern: databasePattern, Meaning: "The tablespace, the server's default if it is not set. A change moves the database, which nobody may use meanwhile."},

@@ -53,9 +53,11 @@ func WriteSQL(cfg config.Config, out io.Writer) error {
 	return template.Must(template.New("setup").Parse(setupTemplate)).Execute(out, struct {
 		config.Config
 		BypassRLS bool
+		// TenantDatabases says that tenants have databases of their own.
+		TenantDatabases bool
 		// Wanted are the names of the extensions, sorted.
 		Wanted []string
-	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, slices.Sorted(maps.Keys(cfg.Extensions))})
+	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, len(config.TenantDatabases(cfg)) > 0, slices.Sorted(maps.Keys(cfg.Extensions))})
 }
 
 // setupTemplate needs no quoting beyond its own: the names in it are letters, digits, _ and -.
@@ -84,7 +86,7 @@ BEGIN
     FOR attribute IN
         SELECT CASE WHEN wanted THEN '' ELSE 'NO' END || name
         FROM pg_roles, LATERAL (VALUES
-            ('CREATEDB', rolcreatedb, {{.Admin.CreateDatabase}} AND version >= 16),
+            ('CREATEDB', rolcreatedb, {{.TenantDatabases}} OR {{.Admin.CreateDatabase}} AND version >= 16),
             ('BYPASSRLS', rolbypassrls, {{.BypassRLS}} AND version >= 16),
             ('REPLICATION', rolreplication, {{.Admin.Replication}} AND version >= 16)) AS attributes (name, has, wanted)
         WHERE rolname = '{{.User}}' AND has <> wanted
@@ -114,6 +116,10 @@ END $$;
 ALTER DATABASE "{{.Database}}" OWNER TO "{{.User}}";
 {{- range .ClosedDatabases}}
 ALTER DATABASE "{{.}}" OWNER TO "{{$.User}}";
+{{- end}}
+{{- if .TenantDatabases}}
+-- To drop a tenant's database, which ends the sessions in it.
+GRANT pg_signal_backend TO "{{.User}}";
 {{- end}}
 {{- if .Extensions}}
 -- Extensions that only a superuser may create. The stack creates the others itself.
