@@ -1,14 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/deployed"
 	"tenant-permissions/internal/policy"
 )
 
@@ -44,12 +43,12 @@ func (tenant *Tenant) newDatabase(ctx *pulumi.Context, key string, cfg config.Co
 	if err != nil {
 		return nil, err
 	}
-	name := withChecks(unchanged(path+".name", own.Name, database.Name),
-		sameLocale(path+".encoding", own.Encoding, database.Encoding), sameLocale(path+".lcCollate", own.LcCollate, database.LcCollate))
+	name := deployed.Require(deployed.Unchanged(path+".name", own.Name, database.Name),
+		deployed.SameLocale(path+".encoding", own.Encoding, database.Encoding), deployed.SameLocale(path+".lcCollate", own.LcCollate, database.LcCollate))
 	tenant.in.prefix, tenant.in.database = key+"-database-", name
 	tenant.in = tenant.in.with(pulumi.DeletedWith(database))
 	after, extensionSchema, err := newDatabasePrivileges(ctx, tenant.in, shared.Extensions, policy.OnTenantDatabase(), policy.OnTenantExtensionSchema(), []pulumi.Resource{database})
-	tenant.Database = withChecks(name, extensionSchema)
+	tenant.Database = deployed.Require(name, extensionSchema)
 	return after, err
 }
 
@@ -69,16 +68,4 @@ func (tenant *Tenant) newAccess(ctx *pulumi.Context, shared *SharedRoles, after 
 	}
 	in.schema = pulumi.String(shared.Extensions.Schema)
 	return newGrants(ctx, in, onExtensions, after)
-}
-
-// sameLocale fails if a database has another encoding or locale than the config wants. Servers write
-// one name in several ways: UTF-8 is utf8.
-func sameLocale(path, configured string, deployed pulumi.StringOutput) pulumi.StringOutput {
-	plain := func(name string) string { return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name)) }
-	return deployed.ApplyT(func(name string) (string, error) {
-		if configured != "" && plain(name) != plain(configured) {
-			return name, fmt.Errorf("%s cannot change after deployment: deployed %v, configured %v", path, name, configured)
-		}
-		return name, nil
-	}).(pulumi.StringOutput)
 }

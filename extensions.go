@@ -1,14 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/deployed"
 	"tenant-permissions/internal/policy"
 )
 
@@ -41,7 +40,7 @@ func newExtensions(ctx *pulumi.Context, in scope, extensions Extensions, grants 
 	if err != nil {
 		return nil, name, err
 	}
-	name = unchanged("extensionSchema", extensions.Schema, schema.Name)
+	name = deployed.Unchanged("extensionSchema", extensions.Schema, schema.Name)
 	in.schema = name
 	if after, err = newGrants(ctx, in, grants, []pulumi.Resource{schema}); err != nil {
 		return nil, name, err
@@ -65,21 +64,10 @@ func newExtensions(ctx *pulumi.Context, in scope, extensions Extensions, grants 
 		if err != nil {
 			return nil, name, err
 		}
-		checks = append(checks, inSchema(key, extensions.Schema, extension.Schema))
+		checks = append(checks, deployed.InSchema(key, extensions.Schema, extension.Schema))
 		after = []pulumi.Resource{extension}
 	}
-	return after, withChecks(name, checks...), nil
-}
-
-// inSchema fails if an extension is in another schema than the config wants.
-func inSchema(extension, schema string, deployed pulumi.StringOutput) pulumi.StringOutput {
-	return deployed.ApplyT(func(name string) (string, error) {
-		if name != schema {
-			return name, fmt.Errorf("%s: the extension is in the schema %s; run ALTER EXTENSION %q SET SCHEMA %s, then pulumi up --refresh",
-				config.Join("extensions", extension), name, extension, schema)
-		}
-		return name, nil
-	}).(pulumi.StringOutput)
+	return after, deployed.Require(name, checks...), nil
 }
 
 // searchPath is the search path of a role that finds unqualified names in the given schemas, and in

@@ -2,18 +2,17 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/deployed"
 	"tenant-permissions/internal/scram"
 )
 
@@ -24,9 +23,6 @@ type Login struct {
 	Name, Active pulumi.StringOutput
 	// Passwords by login name; the values are secret.
 	Passwords pulumi.StringMap
-	// Limits are what the config says of connections, timeouts and expiry, by login name, of those that
-	// have a password.
-	Limits pulumi.Map
 	// Roles are the role itself and its alternating logins.
 	Roles []pulumi.Resource
 }
@@ -54,14 +50,13 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 	if err != nil {
 		return nil, err
 	}
-	login := &Login{Name: unchanged(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Limits: pulumi.Map{}, Roles: []pulumi.Resource{role}}
+	login := &Login{Name: deployed.Unchanged(path, cfg.Name, role.Name), Passwords: pulumi.StringMap{}, Roles: []pulumi.Resource{role}}
 	if args.ValidUntil != nil {
-		login.Name = withChecks(login.Name, sameExpiry(path, cfg.ValidUntil, role.ValidUntil))
+		login.Name = deployed.Require(login.Name, deployed.SameExpiry(strings.TrimSuffix(path, "name")+"validUntil", cfg.ValidUntil, role.ValidUntil))
 	}
 	login.Active = login.Name
 	if len(cfg.Alternating) == 0 || cfg.CanLogin {
-		login.Passwords[cfg.Name] = withChecks(password.Result, login.Name)
-		login.Limits[cfg.Name] = limits(cfg)
+		login.Passwords[cfg.Name] = deployed.Require(password.Result, login.Name)
 	}
 	for i, alternating := range cfg.Alternating {
 		// It acts as the role, so that row-level security policies see the same role in sessions of
@@ -76,34 +71,12 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 			return nil, err
 		}
 		maps.Copy(login.Passwords, other.Passwords)
-		maps.Copy(login.Limits, other.Limits)
 		login.Roles = append(login.Roles, other.Roles...)
 		if alternating.Name == cfg.Active {
 			login.Active = other.Name
 		}
 	}
 	return login, nil
-}
-
-// limits are a login's limits as the outputs have them.
-func limits(cfg config.Login) pulumi.Map {
-	all := pulumi.Map{
-		"connectionLimit":                 pulumi.Int(cfg.ConnectionLimit),
-		"statementTimeout":                pulumi.Int(cfg.StatementTimeout),
-		"idleInTransactionSessionTimeout": pulumi.Int(cfg.IdleInTransactionSessionTimeout),
-	}
-	if !cfg.ValidUntil.IsZero() {
-		all["validUntil"] = pulumi.String(cfg.ValidUntil.Format(time.RFC3339))
-	}
-	return all
-}
-
-// validUntil is PostgreSQL's text of the time at which a password expires.
-func validUntil(at time.Time) string {
-	if at.IsZero() {
-		return "infinity"
-	}
-	return at.UTC().Format("2006-01-02 15:04:05Z")
 }
 
 // replacedOnExpiry are the options of a role that has an expiry. The provider compares its text with
@@ -117,22 +90,6 @@ func replacedOnExpiry(args postgresql.RoleArgs) []pulumi.ResourceOption {
 	return []pulumi.ResourceOption{
 		pulumi.IgnoreChanges([]string{"validUntil"}), pulumi.ReplacementTrigger(args.ValidUntil), pulumi.DeleteBeforeReplace(true),
 	}
-}
-
-// sameExpiry fails if the server has another expiry than the config, which nothing else would show.
-func sameExpiry(path string, configured time.Time, deployed pulumi.StringPtrOutput) pulumi.StringOutput {
-	return deployed.Elem().ApplyT(func(text string) (string, error) {
-		if text == validUntil(configured) {
-			return text, nil
-		}
-		for _, layout := range []string{"2006-01-02 15:04:05-07", "2006-01-02 15:04:05-07:00", "2006-01-02 15:04:05Z"} {
-			if at, err := time.Parse(layout, text); err == nil && at.Equal(configured) {
-				return text, nil
-			}
-		}
-		return text, fmt.Errorf("%s: its password is valid until %s on the server, and until %s in the config; set it with ALTER ROLE … VALID UNTIL and run pulumi up --refresh, or give another time",
-			strings.TrimSuffix(path, ".name")+".validUntil", text, validUntil(configured))
-	}).(pulumi.StringOutput)
 }
 
 // passwordLength in letters and digits is 190 bits. Special characters would add little and break on

@@ -146,7 +146,7 @@ func TestValidUntil(t *testing.T) {
 		{"Sat Jun 01 08:00:00 2030 UTC", false},
 	} {
 		_, err := run(t, stackConfig(`{}`, `{}`, readers), &mocks{deployed: map[string]resource.PropertyMap{"oncall-role": {"validUntil": resource.NewProperty(test.deployed)}}})
-		want := "readers.oncall.validUntil: its password is valid until " + test.deployed + " on the server, and until 2030-06-01 08:00:00Z in the config"
+		want := "readers.oncall.validUntil: the password is valid until " + test.deployed + " on the server, and until 2030-06-01 08:00:00Z in the config"
 		if test.accepted && err != nil || !test.accepted && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got error %v", test.deployed, err)
 		}

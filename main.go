@@ -47,7 +47,7 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
 	tenantDatabases, extensions := pulumi.StringMap{}, pulumi.ToStringMap(shared.Extensions.Versions)
 	tenantAgents, agentsRoles := pulumi.StringMapMap{}, pulumi.StringMap{}
-	passwords, limits := maps.Clone(shared.Passwords), maps.Clone(shared.Limits)
+	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
 		tenantSchemas[key], tenantDatabases[key] = tenant.SchemaName, tenant.Database
 		if cfg.Tenants[key].Retire != config.NotRetired {
@@ -56,19 +56,13 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 		}
 		tenantRoles[key] = tenant.Login.Name
 		tenantLogins[key] = tenant.Login.Active
-		logins := []*Login{tenant.Login}
+		maps.Copy(passwords, tenant.Login.Passwords)
 		if len(tenant.Agents) > 0 {
-			agentsRoles[key] = tenant.AgentsRole
-			names := pulumi.StringMap{}
-			for agent, login := range tenant.Agents {
-				names[agent] = login.Active
-				logins = append(logins, login)
-			}
-			tenantAgents[key] = names
+			agentsRoles[key], tenantAgents[key] = tenant.AgentsRole, pulumi.StringMap{}
 		}
-		for _, login := range logins {
+		for agent, login := range tenant.Agents {
+			tenantAgents[key].(pulumi.StringMap)[agent] = login.Active
 			maps.Copy(passwords, login.Passwords)
-			maps.Copy(limits, login.Limits)
 		}
 	}
 	ctx.Export(policy.OutputVersion, pulumi.Int(policy.OutputsVersion))
@@ -88,7 +82,7 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 	ctx.Export(policy.OutputRetiredRoles, retiredRoles)
 	ctx.Export(policy.OutputExtensionSchema, shared.ExtensionSchema)
 	ctx.Export(policy.OutputExtensions, extensions)
-	ctx.Export(policy.OutputLimits, limits)
+	ctx.Export(policy.OutputLimits, pulumi.Any(cfg.LoginLimits()))
 	ctx.Export(policy.OutputDatabase, pulumi.String(cfg.Database))
 	ctx.Export(policy.OutputPasswords, pulumi.ToSecret(passwords))
 }

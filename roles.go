@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/deployed"
 	"tenant-permissions/internal/policy"
 )
 
@@ -21,8 +21,6 @@ type SharedRoles struct {
 	Roles, Logins pulumi.StringMap
 	// Passwords by login name. The values are secret. A cell has none of the platform's.
 	Passwords pulumi.StringMap
-	// Limits of the logins, by login name. A cell has none of the platform's.
-	Limits pulumi.Map
 	// Extensions are what every database of the stack has, a cell's like the platform's. ExtensionSchema
 	// is the name of their schema in the stack's database, which fails if one is not in it.
 	Extensions      Extensions
@@ -37,7 +35,7 @@ type SharedRoles struct {
 func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error) {
 	shared := &SharedRoles{
 		Names: roleNames{policy.Public: pulumi.String("public")},
-		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}, Limits: pulumi.Map{},
+		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{},
 	}
 	if len(cfg.Extensions) > 0 {
 		shared.Extensions = Extensions{Schema: cfg.ExtensionSchema, Versions: map[string]string{}}
@@ -78,7 +76,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	if err != nil {
 		return nil, err
 	}
-	shared.Names[policy.AllTenants] = unchanged("roles.allTenants.name", cfg.AllTenants, allTenants.Name)
+	shared.Names[policy.AllTenants] = deployed.Unchanged("roles.allTenants.name", cfg.AllTenants, allTenants.Name)
 
 	// The role that has the admin option on every tenant is not the admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on PostgreSQL
@@ -93,7 +91,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 		reader, err := newLogin(ctx, key, config.Join("readers", key)+".name", cfg.Readers[key], postgresql.RoleArgs{
 			Roles:       shared.Names.of(policy.MemberOf(policy.Reader)),
 			SearchPaths: shared.searchPath(),
-			ValidUntil:  pulumi.String(validUntil(cfg.Readers[key].ValidUntil)),
+			ValidUntil:  pulumi.String(deployed.Expiry(cfg.Readers[key].ValidUntil)),
 		})
 		if err != nil {
 			return nil, err
@@ -118,7 +116,6 @@ func (shared *SharedRoles) addLogin(key string, role pulumi.StringInput, login *
 	shared.Roles[key] = role
 	shared.Logins[key] = login.Active
 	maps.Copy(shared.Passwords, login.Passwords)
-	maps.Copy(shared.Limits, login.Limits)
 }
 
 // newSharedPrivileges registers the privileges in the stack's database, and closes other databases to
@@ -188,35 +185,16 @@ func newImmutableRole(ctx *pulumi.Context, name, path string, cfg config.Admin) 
 	if err != nil {
 		return pulumi.StringOutput{}, err
 	}
-	return withChecks(unchanged(path+".name", cfg.Name, role.Name),
-		unchanged(path+".login", false, role.Login.Elem()),
-		unchanged(path+".superuser", cfg.Superuser, role.Superuser.Elem()),
-		unchanged(path+".createDatabase", cfg.CreateDatabase, role.CreateDatabase.Elem()),
-		unchanged(path+".createRole", cfg.CreateRole, role.CreateRole.Elem()),
-		unchanged(path+".inherit", cfg.Inherit, role.Inherit.Elem()),
-		unchanged(path+".replication", cfg.Replication, role.Replication.Elem()),
-		unchanged(path+".bypassRowLevelSecurity", cfg.BypassRowLevelSecurity, role.BypassRowLevelSecurity.Elem())), nil
+	return deployed.Require(deployed.Unchanged(path+".name", cfg.Name, role.Name),
+		deployed.Unchanged(path+".login", false, role.Login.Elem()),
+		deployed.Unchanged(path+".superuser", cfg.Superuser, role.Superuser.Elem()),
+		deployed.Unchanged(path+".createDatabase", cfg.CreateDatabase, role.CreateDatabase.Elem()),
+		deployed.Unchanged(path+".createRole", cfg.CreateRole, role.CreateRole.Elem()),
+		deployed.Unchanged(path+".inherit", cfg.Inherit, role.Inherit.Elem()),
+		deployed.Unchanged(path+".replication", cfg.Replication, role.Replication.Elem()),
+		deployed.Unchanged(path+".bypassRowLevelSecurity", cfg.BypassRowLevelSecurity, role.BypassRowLevelSecurity.Elem())), nil
 }
 
 // keepName leaves a deployed name as it is. The provider renames in place, and then looks for
 // grants and memberships under names that are gone.
 func keepName() pulumi.ResourceOption { return pulumi.IgnoreChanges([]string{"name"}) }
-
-// unchanged is what a resource has of a setting that cannot change once it is deployed. Where the
-// config now says otherwise it fails, in preview already, instead of doing silently nothing.
-func unchanged[T comparable, O pulumi.Output](path string, configured T, deployed O) O {
-	return deployed.ApplyT(func(value T) (T, error) {
-		if value != configured {
-			return value, fmt.Errorf("%s cannot change after deployment: deployed %v, configured %v", path, value, configured)
-		}
-		return value, nil
-	}).(O)
-}
-
-// withChecks is a value that fails if any of the others does: an output that nothing uses drops its
-// error.
-func withChecks(value pulumi.StringOutput, others ...any) pulumi.StringOutput {
-	return pulumi.All(append([]any{value}, others...)...).ApplyT(func(all []any) string {
-		return all[0].(string)
-	}).(pulumi.StringOutput)
-}

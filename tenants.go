@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/deployed"
 	"tenant-permissions/internal/policy"
 )
 
@@ -130,7 +131,7 @@ func (tenant *Tenant) newAgents(ctx *pulumi.Context, key string, cfg config.Conf
 	if err != nil {
 		return err
 	}
-	tenant.AgentsRole, tenant.Agents = unchanged("tenants."+key+".agents", cfg.Tenants[key].AgentsRole, group.Name), map[string]*Login{}
+	tenant.AgentsRole, tenant.Agents = deployed.Unchanged("tenants."+key+".agents", cfg.Tenants[key].AgentsRole, group.Name), map[string]*Login{}
 	groups := tenant.names(shared).of(memberOf(cfg.Tenants[key])(policy.Agent))
 	roles := []pulumi.Resource{group}
 	for _, agent := range slices.Sorted(maps.Keys(agents)) {
@@ -182,7 +183,7 @@ func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Conf
 	if err != nil {
 		return nil, err
 	}
-	tenant.SchemaName = unchanged("tenants."+key+".schema", name, schema.Name)
+	tenant.SchemaName = deployed.Unchanged("tenants."+key+".schema", name, schema.Name)
 	tenant.in.schema = tenant.SchemaName
 	return schema, nil
 }

@@ -130,7 +130,7 @@ func TestValidUntil(t *testing.T) {
 		if _, err := p.stack.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), "readers.oncall.validUntil: its password is valid until infinity on the server") {
+		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), "readers.oncall.validUntil: the password is valid until infinity on the server") {
 			t.Errorf("got error %v", err)
 		}
 	})

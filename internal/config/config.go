@@ -74,6 +74,46 @@ type Limits struct {
 	StatementTimeout, IdleInTransactionSessionTimeout int
 }
 
+// LoginLimits are the limits of the stack's logins by name, as the outputs have them: of those that can
+// have a password, without those of retired tenants.
+func (cfg Config) LoginLimits() map[string]any {
+	all := map[string]any{}
+	var add func(Login)
+	add = func(l Login) {
+		limits := map[string]any{
+			"connectionLimit":                 l.ConnectionLimit,
+			"statementTimeout":                l.StatementTimeout,
+			"idleInTransactionSessionTimeout": l.IdleInTransactionSessionTimeout,
+		}
+		if !l.ValidUntil.IsZero() {
+			limits["validUntil"] = l.ValidUntil.Format(time.RFC3339)
+		}
+		if len(l.Alternating) == 0 || l.CanLogin {
+			all[l.Name] = limits
+		}
+		for _, alternating := range l.Alternating {
+			add(alternating)
+		}
+	}
+	if cfg.Platform == "" {
+		add(cfg.App)
+		add(cfg.Admin.Login)
+	}
+	for _, reader := range cfg.Readers {
+		add(reader)
+	}
+	for _, tenant := range cfg.Tenants {
+		if tenant.Retire != NotRetired {
+			continue
+		}
+		add(tenant.Login)
+		for _, agent := range tenant.Agents {
+			add(agent)
+		}
+	}
+	return all
+}
+
 // Extension is an extension of PostgreSQL.
 type Extension struct {
 	// Version is the version to install, or empty for the server's default.
