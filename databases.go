@@ -6,7 +6,6 @@ import (
 	"github.com/pulumi/pulumi-postgresql/sdk/v3/go/postgresql"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/deployed"
 	"tenant-permissions/internal/policy"
 )
@@ -21,8 +20,8 @@ import (
 //
 // It is made from template0: what somebody put into template1 is not in it. The user that the provider
 // connects as owns it, because only the owner can close it to PUBLIC.
-func (tenant *Tenant) newDatabase(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles, drop bool) ([]pulumi.Resource, error) {
-	own, path := cfg.Tenants[key].Database, "tenants."+key+".database"
+func (t *Tenant) newDatabase(ctx *pulumi.Context, drop bool) ([]pulumi.Resource, error) {
+	own, path := t.config.Database, "tenants."+t.key+".database"
 	args := &postgresql.DatabaseArgs{
 		Name:            pulumi.String(own.Name),
 		Template:        pulumi.String("template0"),
@@ -37,35 +36,32 @@ func (tenant *Tenant) newDatabase(ctx *pulumi.Context, key string, cfg config.Co
 	if own.Tablespace != "" {
 		args.TablespaceName = pulumi.String(own.Tablespace)
 	}
-	database, err := postgresql.NewDatabase(ctx, key+"-database", args, pulumi.Parent(tenant), pulumi.DependsOn(slices.Concat(shared.Ready, tenant.roles)),
+	database, err := postgresql.NewDatabase(ctx, t.key+"-database", args, pulumi.Parent(t), pulumi.DependsOn(slices.Concat(t.shared.Ready, t.roles)),
 		// A change of the others replaces the database.
 		keepName(), pulumi.IgnoreChanges([]string{"template", "encoding", "lcCollate", "lcCtype"}), pulumi.Protect(!drop))
 	if err != nil {
 		return nil, err
 	}
-	name := deployed.Require(deployed.Unchanged(path+".name", own.Name, database.Name),
-		deployed.SameLocale(path+".encoding", own.Encoding, database.Encoding), deployed.SameLocale(path+".lcCollate", own.LcCollate, database.LcCollate))
-	tenant.in.prefix, tenant.in.database = key+"-database-", name
-	tenant.in = tenant.in.with(pulumi.DeletedWith(database))
-	after, extensionSchema, err := newDatabasePrivileges(ctx, tenant.in, shared.Extensions, policy.OnTenantDatabase(), policy.OnTenantExtensionSchema(), []pulumi.Resource{database})
-	tenant.Database = deployed.Require(name, extensionSchema)
+	name := deployed.Require(
+		deployed.Unchanged(path+".name", own.Name, database.Name),
+		deployed.SameLocale(path+".encoding", own.Encoding, database.Encoding),
+		deployed.SameLocale(path+".lcCollate", own.LcCollate, database.LcCollate))
+	t.in.prefix, t.in.database = t.key+"-database-", name
+	t.in = t.in.with(pulumi.DeletedWith(database))
+	after, extensionSchema, err := t.shared.newDatabasePrivileges(ctx, t.in, policy.OnTenantDatabase(), policy.OnTenantExtensionSchema(), []pulumi.Resource{database})
+	t.Database = deployed.Require(name, extensionSchema)
 	return after, err
 }
 
 // newAccess registers that the tenant, and its agents, may connect to its own database and use the
 // extensions in it. It returns the last resource.
-func (tenant *Tenant) newAccess(ctx *pulumi.Context, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
-	grants, agents := policy.OnOwnDatabase()
-	onExtensions, agentsOnExtensions := policy.OnOwnExtensionSchema()
-	if len(tenant.Agents) > 0 {
-		grants, onExtensions = append(grants, agents...), append(onExtensions, agentsOnExtensions...)
-	}
-	in := tenant.in
+func (t *Tenant) newAccess(ctx *pulumi.Context, after []pulumi.Resource) ([]pulumi.Resource, error) {
+	in, agents := t.in, len(t.Agents) > 0
 	in.schema = nil
-	after, err := newGrants(ctx, in, grants, after)
-	if err != nil || shared.Extensions.Schema == "" {
+	after, err := newGrants(ctx, in, policy.OnOwnDatabase(agents), after)
+	if err != nil || t.shared.SearchedSchema == "" {
 		return after, err
 	}
-	in.schema = pulumi.String(shared.Extensions.Schema)
-	return newGrants(ctx, in, onExtensions, after)
+	in.schema = pulumi.String(t.shared.SearchedSchema)
+	return newGrants(ctx, in, policy.OnOwnExtensionSchema(agents), after)
 }

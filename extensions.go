@@ -11,14 +11,6 @@ import (
 	"tenant-permissions/internal/policy"
 )
 
-// Extensions are PostgreSQL's extensions that a stack installs in each of its databases.
-type Extensions struct {
-	// Schema is the name of their schema. It is empty if there are none.
-	Schema string
-	// Versions by the name of the extension, empty for the server's default.
-	Versions map[string]string
-}
-
 // newExtensions registers the extensions in a database and the schema that they are in, one resource
 // after the other. grants are who holds what on the schema beside the admin. It returns the last
 // resource, and the name of the schema, which fails if an extension is not in it. Without extensions
@@ -27,26 +19,26 @@ type Extensions struct {
 // The provider takes over a schema and an extension that exist. The schema then belongs to the admin.
 // An extension in another schema stays there, and the run fails: where applications use it under its
 // old name, a move would break them.
-func newExtensions(ctx *pulumi.Context, in scope, extensions Extensions, grants []policy.Grant, after []pulumi.Resource) ([]pulumi.Resource, pulumi.StringOutput, error) {
+func (shared *SharedRoles) newExtensions(ctx *pulumi.Context, in scope, grants []policy.Grant, after []pulumi.Resource) ([]pulumi.Resource, pulumi.StringOutput, error) {
 	name := pulumi.String("").ToStringOutput()
-	if extensions.Schema == "" {
+	if shared.SearchedSchema == "" {
 		return after, name, nil
 	}
 	schema, err := postgresql.NewSchema(ctx, in.prefix+"extension-schema", &postgresql.SchemaArgs{
-		Name:     pulumi.String(extensions.Schema),
+		Name:     pulumi.String(shared.SearchedSchema),
 		Database: in.database,
 		Owner:    in.names[policy.Admin],
 	}, in.with(pulumi.DependsOn(after), keepName()).opts...)
 	if err != nil {
 		return nil, name, err
 	}
-	name = deployed.Unchanged("extensionSchema", extensions.Schema, schema.Name)
+	name = deployed.Unchanged("extensionSchema", shared.SearchedSchema, schema.Name)
 	in.schema = name
 	if after, err = newGrants(ctx, in, grants, []pulumi.Resource{schema}); err != nil {
 		return nil, name, err
 	}
 	var checks []any
-	for _, key := range slices.Sorted(maps.Keys(extensions.Versions)) {
+	for _, key := range slices.Sorted(maps.Keys(shared.Extensions)) {
 		args := &postgresql.ExtensionArgs{
 			Name:     pulumi.String(key),
 			Database: in.database,
@@ -56,7 +48,7 @@ func newExtensions(ctx *pulumi.Context, in scope, extensions Extensions, grants 
 			// PostgreSQL refuses to drop an extension that tables, indexes or functions use.
 			DropCascade: pulumi.Bool(false),
 		}
-		if version := extensions.Versions[key]; version != "" {
+		if version := shared.Extensions[key].Version; version != "" {
 			args.Version = pulumi.String(version)
 		}
 		extension, err := postgresql.NewExtension(ctx, in.prefix+"extension-"+key, args,
@@ -64,27 +56,17 @@ func newExtensions(ctx *pulumi.Context, in scope, extensions Extensions, grants 
 		if err != nil {
 			return nil, name, err
 		}
-		checks = append(checks, deployed.InSchema(key, extensions.Schema, extension.Schema))
+		checks = append(checks, deployed.InSchema(key, shared.SearchedSchema, extension.Schema))
 		after = []pulumi.Resource{extension}
 	}
 	return after, deployed.Require(name, checks...), nil
 }
 
-// searchPath is the search path of a role that finds unqualified names in the given schemas, and in
-// that of the extensions. It is nil, the server's own, if there is neither.
-//
-// A role without a schema of its own gets pg_catalog, which every search path has, as the first: CREATE
-// without a schema's name makes its object in the first one, and for the admin that would be the schema
-// of the extensions, which it owns. PostgreSQL refuses to create anything in pg_catalog.
+// searchPath is the policy's search path of a role with the given schemas, nil for the server's own.
 func (shared *SharedRoles) searchPath(schemas ...string) pulumi.StringArrayInput {
-	if shared.Extensions.Schema != "" {
-		if len(schemas) == 0 {
-			schemas = []string{"pg_catalog"}
-		}
-		schemas = append(schemas, shared.Extensions.Schema)
-	}
-	if len(schemas) == 0 {
+	path := policy.SearchPath(shared.SearchedSchema, schemas...)
+	if len(path) == 0 {
 		return nil
 	}
-	return pulumi.ToStringArray(schemas)
+	return pulumi.ToStringArray(path)
 }

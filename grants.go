@@ -67,9 +67,9 @@ func newGrants(ctx *pulumi.Context, s scope, grants []policy.Grant, after []pulu
 	return after, nil
 }
 
-// newDefaultPrivileges registers what roles will hold on what the admin creates, and returns the
-// resources.
-func newDefaultPrivileges(ctx *pulumi.Context, s scope, grants []policy.Grant) (all []pulumi.Resource, err error) {
+// newDefaultPrivileges registers what roles will hold on what the admin creates, as newGrants does for
+// objects that exist.
+func newDefaultPrivileges(ctx *pulumi.Context, s scope, grants []policy.Grant, after []pulumi.Resource) ([]pulumi.Resource, error) {
 	for _, grant := range grants {
 		resource, err := postgresql.NewDefaultPrivileges(ctx, s.prefix+grant.Resource+s.suffix, &postgresql.DefaultPrivilegesArgs{
 			Database:   s.database,
@@ -78,13 +78,13 @@ func newDefaultPrivileges(ctx *pulumi.Context, s scope, grants []policy.Grant) (
 			ObjectType: pulumi.String(grant.On),
 			Role:       s.names[grant.Role],
 			Privileges: pulumi.ToStringArray(grant.Privileges),
-		}, s.options()...)
+		}, s.options(pulumi.DependsOn(after))...)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, resource)
+		after = []pulumi.Resource{resource}
 	}
-	return all, nil
+	return after, nil
 }
 
 // newMemberships registers the memberships that are resources of their own, and returns them.

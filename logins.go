@@ -46,7 +46,7 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 	}
 	args.BypassRowLevelSecurity = pulumi.Bool(cfg.BypassRowLevelSecurity)
 	args.Login = pulumi.Bool(cfg.CanLogin)
-	role, err := postgresql.NewRole(ctx, name+"-role", &args, slices.Concat(opts, []pulumi.ResourceOption{keepName()}, replacedOnExpiry(args))...)
+	role, err := postgresql.NewRole(ctx, name+"-role", &args, slices.Concat(opts, []pulumi.ResourceOption{keepName()}, deployed.ReplacedOnExpiry(args.ValidUntil))...)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +77,6 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 		}
 	}
 	return login, nil
-}
-
-// replacedOnExpiry are the options of a role that has an expiry. The provider compares its text with
-// the text that the server shows, which depends on the server's time zone: there would be a difference
-// in every preview. So changes are ignored, and another expiry replaces the role. Without an expiry
-// this has "infinity", because Pulumi replaces nothing where it knows no value of before.
-func replacedOnExpiry(args postgresql.RoleArgs) []pulumi.ResourceOption {
-	if args.ValidUntil == nil {
-		return nil
-	}
-	return []pulumi.ResourceOption{
-		pulumi.IgnoreChanges([]string{"validUntil"}), pulumi.ReplacementTrigger(args.ValidUntil), pulumi.DeleteBeforeReplace(true),
-	}
 }
 
 // passwordLength in letters and digits is 190 bits. Special characters would add little and break on

@@ -45,7 +45,10 @@ func deploy(ctx *pulumi.Context) error {
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
-	tenantDatabases, extensions := pulumi.StringMap{}, pulumi.ToStringMap(shared.Extensions.Versions)
+	tenantDatabases, extensions := pulumi.StringMap{}, pulumi.StringMap{}
+	for name, extension := range shared.Extensions {
+		extensions[name] = pulumi.String(extension.Version)
+	}
 	tenantAgents, agentsRoles := pulumi.StringMapMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {

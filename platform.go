@@ -34,7 +34,8 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 		Roles:           pulumi.ToStringMap(shared.Roles),
 		Logins:          pulumi.ToStringMap(shared.Logins),
 		Passwords:       pulumi.StringMap{},
-		Extensions:      Extensions{Schema: shared.ExtensionSchema, Versions: shared.Extensions},
+		Extensions:      shared.Extensions,
+		SearchedSchema:  shared.ExtensionSchema,
 		ExtensionSchema: pulumi.String(shared.ExtensionSchema).ToStringOutput(),
 		Ready:           []pulumi.Resource{reference},
 	}, err

@@ -21,9 +21,11 @@ type SharedRoles struct {
 	Roles, Logins pulumi.StringMap
 	// Passwords by login name. The values are secret. A cell has none of the platform's.
 	Passwords pulumi.StringMap
-	// Extensions are what every database of the stack has, a cell's like the platform's. ExtensionSchema
-	// is the name of their schema in the stack's database, which fails if one is not in it.
-	Extensions      Extensions
+	// Extensions are installed in every database of the stack, in the schema SearchedSchema, which is
+	// empty if there are none. ExtensionSchema is its name in the stack's own database, which fails if an
+	// extension is not in it.
+	Extensions      map[string]config.Extension
+	SearchedSchema  string
 	ExtensionSchema pulumi.StringOutput
 	// Ready is the last shared resource. Depend on it to run after PUBLIC is closed and every default
 	// privilege is in place.
@@ -37,11 +39,8 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 		Names: roleNames{policy.Public: pulumi.String("public")},
 		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{},
 	}
-	if len(cfg.Extensions) > 0 {
-		shared.Extensions = Extensions{Schema: cfg.ExtensionSchema, Versions: map[string]string{}}
-		for name, extension := range cfg.Extensions {
-			shared.Extensions.Versions[name] = extension.Version
-		}
+	if shared.Extensions = cfg.Extensions; len(cfg.Extensions) > 0 {
+		shared.SearchedSchema = cfg.ExtensionSchema
 	}
 	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{SearchPaths: shared.searchPath()})
 	if err != nil {
@@ -128,7 +127,7 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedR
 		}
 	}
 	database := scope{database: pulumi.String(cfg.Database), names: shared.Names}
-	after, shared.ExtensionSchema, err = newDatabasePrivileges(ctx, database, shared.Extensions, policy.OnDatabase(), policy.OnExtensionSchema(), after)
+	after, shared.ExtensionSchema, err = shared.newDatabasePrivileges(ctx, database, policy.OnDatabase(), policy.OnExtensionSchema(), after)
 	return after, err
 }
 
@@ -136,8 +135,8 @@ func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedR
 // PostgreSQL leaves open to PUBLIC, lets roles into the database, declares the default privileges on
 // everything that the admin will create, and installs the extensions. One resource depends on the one
 // before it. It returns the last, and the name of the schema of the extensions.
-func newDatabasePrivileges(
-	ctx *pulumi.Context, in scope, extensions Extensions, onDatabase, onExtensions []policy.Grant, after []pulumi.Resource,
+func (shared *SharedRoles) newDatabasePrivileges(
+	ctx *pulumi.Context, in scope, onDatabase, onExtensions []policy.Grant, after []pulumi.Resource,
 ) (_ []pulumi.Resource, extensionSchema pulumi.StringOutput, err error) {
 	if after, err = newGrants(ctx, in, onDatabase, after); err != nil {
 		return nil, extensionSchema, err
@@ -147,12 +146,10 @@ func newDatabasePrivileges(
 	if after, err = newGrants(ctx, public, policy.OnSchemaPublic(), after); err != nil {
 		return nil, extensionSchema, err
 	}
-	for _, grant := range policy.Defaults() {
-		if after, err = newDefaultPrivileges(ctx, in.with(pulumi.DependsOn(after)), []policy.Grant{grant}); err != nil {
-			return nil, extensionSchema, err
-		}
+	if after, err = newDefaultPrivileges(ctx, in, policy.Defaults(), after); err != nil {
+		return nil, extensionSchema, err
 	}
-	return newExtensions(ctx, in, extensions, onExtensions, after)
+	return shared.newExtensions(ctx, in, onExtensions, after)
 }
 
 // newGroupRole registers a role without login and attributes, which receives privileges only.

@@ -101,8 +101,7 @@ func TestAdopt(t *testing.T) {
 	}
 	on := " parent=acme database=platform objectType="
 	schema, stays := " schema=legacy<-acme-schema", " retainOnDelete deleteBeforeReplace"
-	privileges := " after=acme-sequences after=acme-tables after=globex-sequences after=globex-tables after=hooli-sequences after=hooli-tables" +
-		" after=acme-public-on-adopted after=globex-public-on-adopted after=hooli-usage"
+	privileges := " after=acme-sequences after=globex-sequences after=hooli-sequences"
 	for name, want := range map[string]string{
 		"acme-adopted-tables":           on + "table privileges=[SELECT INSERT UPDATE DELETE] role=tenant_acme<-acme-role" + schema + " after=acme-usage" + stays,
 		"acme-adopted-sequences":        on + "sequence privileges=[USAGE SELECT] role=tenant_acme<-acme-role" + schema + " after=acme-adopted-tables" + stays,
@@ -127,7 +126,7 @@ func TestAgents(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := " schema=tenant_acme<-acme-schema"
-	defaults := "parent=acme database=platform objectType=%s owner=admin_service_role<-admin-service-role privileges=[SELECT] role=tenant_acme_agents<-acme-agents" + in + " deletedWith=acme-schema deleteBeforeReplace"
+	defaults := "parent=acme database=platform objectType=%s owner=admin_service_role<-admin-service-role privileges=[SELECT] role=tenant_acme_agents<-acme-agents" + in + " after=%s deletedWith=acme-schema deleteBeforeReplace"
 	grants := "parent=acme database=platform objectType=%s privileges=[%s] role=tenant_acme_agents<-acme-agents" + in
 	for _, want := range []string{
 		"Role acme-agents parent=acme login=false name=tenant_acme_agents after=default-functions ignores=name",
@@ -138,8 +137,8 @@ func TestAgents(t *testing.T) {
 		"Grant acme-agents-usage " + fmt.Sprintf(grants, "schema", "USAGE") + " after=acme-usage deletedWith=acme-schema deleteBeforeReplace",
 		"Grant acme-agents-on-tables " + fmt.Sprintf(grants, "table", "SELECT") + " after=acme-agents-usage deletedWith=acme-schema deleteBeforeReplace",
 		"Grant acme-agents-on-sequences " + fmt.Sprintf(grants, "sequence", "SELECT") + " after=acme-agents-on-tables deletedWith=acme-schema deleteBeforeReplace",
-		"DefaultPrivileges acme-agents-tables " + fmt.Sprintf(defaults, "table"),
-		"DefaultPrivileges acme-agents-sequences " + fmt.Sprintf(defaults, "sequence"),
+		"DefaultPrivileges acme-agents-tables " + fmt.Sprintf(defaults, "table", "acme-sequences"),
+		"DefaultPrivileges acme-agents-sequences " + fmt.Sprintf(defaults, "sequence", "acme-agents-tables"),
 	} {
 		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -175,7 +174,7 @@ func TestExecuteFunctions(t *testing.T) {
 	common := "parent=acme database=platform objectType=%s%s privileges=[EXECUTE] role=tenant_acme<-acme-role schema=tenant_acme<-acme-schema%s deletedWith=acme-schema deleteBeforeReplace"
 	for _, want := range []string{
 		"Grant acme-on-functions " + fmt.Sprintf(common, "routine", "", " after=acme-usage"),
-		"DefaultPrivileges acme-functions " + fmt.Sprintf(common, "function", " owner=admin_service_role<-admin-service-role", ""),
+		"DefaultPrivileges acme-functions " + fmt.Sprintf(common, "function", " owner=admin_service_role<-admin-service-role", " after=acme-sequences"),
 	} {
 		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -183,6 +183,14 @@ const (
 	IsolationDatabase Isolation = "database"
 )
 
+// Other is the isolation that a tenant with this one moves to, or from.
+func (i Isolation) Other() Isolation {
+	if i == IsolationSchema {
+		return IsolationDatabase
+	}
+	return IsolationSchema
+}
+
 // Previous is a step of a tenant's move to the other isolation. Each step is a change of its own in a
 // preview. The last step removes the key previous.
 type Previous string

@@ -62,6 +62,20 @@ func Expiry(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04:05Z")
 }
 
+// ReplacedOnExpiry are the options of a role with the given expiry, none for a role that has none. The
+// provider compares its text with the text that the server shows, which depends on the server's time
+// zone: there would be a difference in every preview. So changes are ignored, and another expiry
+// replaces the role. A role that does not expire has infinity, because Pulumi replaces nothing where it
+// knows no value of before.
+func ReplacedOnExpiry(expiry pulumi.StringPtrInput) []pulumi.ResourceOption {
+	if expiry == nil {
+		return nil
+	}
+	return []pulumi.ResourceOption{
+		pulumi.IgnoreChanges([]string{"validUntil"}), pulumi.ReplacementTrigger(expiry), pulumi.DeleteBeforeReplace(true),
+	}
+}
+
 // SameExpiry fails if a role has another expiry than the configured one. deployed is the server's text,
 // which is in the server's time zone.
 func SameExpiry(path string, configured time.Time, deployed pulumi.StringPtrOutput) pulumi.StringOutput {

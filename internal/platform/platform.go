@@ -16,10 +16,9 @@ type Platform struct {
 	App, Admin, AllTenants, AllTenantsAdmin string
 	// Roles and Logins are those of the app, the admin and the readers, by their key in the outputs.
 	Roles, Logins map[string]string
-	// ExtensionSchema is empty if there are no extensions. Extensions are versions by name, empty for
-	// the server's default.
+	// Extensions are by name. ExtensionSchema is empty if there are none.
+	Extensions      map[string]config.Extension
 	ExtensionSchema string
-	Extensions      map[string]string
 }
 
 // Read reads the platform of a cell. output returns the value of one of its outputs: a string, or a
@@ -51,11 +50,15 @@ func Read(cfg config.Config, output func(name string) (any, error)) (Platform, e
 		p.Add("postgresql:database", "%s is not the database of %s; give %s", config.Show(cfg.Database), cfg.Platform, config.Show(database))
 	}
 	claim(p, cfg, names, byKey)
+	extensions := map[string]config.Extension{}
+	for name, version := range texts(byKey[policy.OutputExtensions]) {
+		extensions[name] = config.Extension{Version: version}
+	}
 	return Platform{
 		App: names[policy.OutputApp], Admin: names[policy.OutputAdmin],
 		AllTenants: names[policy.OutputAllTenants], AllTenantsAdmin: names[policy.OutputAllTenantsAdmin],
 		Roles: texts(byKey[policy.OutputRoles]), Logins: texts(byKey[policy.OutputLogins]),
-		ExtensionSchema: names[policy.OutputExtensionSchema], Extensions: texts(byKey[policy.OutputExtensions]),
+		Extensions: extensions, ExtensionSchema: names[policy.OutputExtensionSchema],
 	}, p.Err()
 }
 

@@ -145,15 +145,22 @@ func OnDatabase() []Grant {
 func OnTenantDatabase() []Grant { return withoutAllTenants(OnDatabase()) }
 
 // OnOwnDatabase is what a tenant, and its agents if it has any, hold on the tenant's own database.
-func OnOwnDatabase() (tenant, agents []Grant) {
-	return []Grant{{Resource: "connect", Role: Tenant, On: Database, Privileges: []string{"CONNECT"}}},
-		[]Grant{{Resource: "agents-connect", Role: Agents, On: Database, Privileges: []string{"CONNECT"}}}
+func OnOwnDatabase(agents bool) []Grant {
+	return ofTenant(agents, "connect", Database, "CONNECT")
 }
 
 // OnOwnExtensionSchema is OnOwnDatabase for the schema of the extensions in the tenant's database.
-func OnOwnExtensionSchema() (tenant, agents []Grant) {
-	return []Grant{{Resource: "on-extensions", Role: Tenant, On: Schema, Privileges: []string{"USAGE"}}},
-		[]Grant{{Resource: "agents-on-extensions", Role: Agents, On: Schema, Privileges: []string{"USAGE"}}}
+func OnOwnExtensionSchema(agents bool) []Grant {
+	return ofTenant(agents, "on-extensions", Schema, "USAGE")
+}
+
+// ofTenant is a grant to a tenant, and the same grant to its agents if it has any.
+func ofTenant(agents bool, resource string, on Kind, privilege string) []Grant {
+	grants := []Grant{{Resource: resource, Role: Tenant, On: on, Privileges: []string{privilege}}}
+	if agents {
+		grants = append(grants, Grant{Resource: "agents-" + resource, Role: Agents, On: on, Privileges: []string{privilege}})
+	}
+	return grants
 }
 
 func withoutAllTenants(grants []Grant) []Grant {
@@ -263,6 +270,22 @@ func OnAdopted() (first, last []Grant) {
 		last = append(last, grant)
 	}
 	return first, last
+}
+
+// SearchPath is the search path of a role that finds unqualified names in the given schemas, and in that
+// of the extensions. It is empty, the server's own, if there is neither.
+//
+// A role without a schema of its own gets pg_catalog, which every search path has, as the first: CREATE
+// without a schema's name makes its object in the first one, and for the admin that would be the schema
+// of the extensions, which it owns. PostgreSQL refuses to create anything in pg_catalog.
+func SearchPath(extensionSchema string, schemas ...string) []string {
+	if extensionSchema == "" {
+		return schemas
+	}
+	if len(schemas) == 0 {
+		schemas = []string{"pg_catalog"}
+	}
+	return append(slices.Clone(schemas), extensionSchema)
 }
 
 // Holds are the privileges of a role on objects of a kind: on the database, on a tenant's schema and

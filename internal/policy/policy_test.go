@@ -7,9 +7,7 @@ import (
 
 func everyGrant() []Grant {
 	first, last := OnAdopted()
-	own, agents := OnOwnDatabase()
-	ownExtensions, agentsExtensions := OnOwnExtensionSchema()
-	first = slices.Concat(first, own, agents, ownExtensions, agentsExtensions)
+	first = slices.Concat(first, OnOwnDatabase(true), OnOwnExtensionSchema(true))
 	return slices.Concat(OnDatabase(), OnClosedDatabases(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), OnExtensionSchema(),
 		OnFunctions(), FunctionDefaults(), OnAgents(), AgentDefaults(), first, last)
 }
@@ -75,15 +73,30 @@ func TestOwnDatabase(t *testing.T) {
 func TestResourcesHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	first, last := OnAdopted()
-	own, agents := OnOwnDatabase()
-	ownExtensions, agentsExtensions := OnOwnExtensionSchema()
-	first = slices.Concat(first, own, agents, ownExtensions, agentsExtensions)
+	first = slices.Concat(first, OnOwnDatabase(true), OnOwnExtensionSchema(true))
 	for _, grant := range slices.Concat(OnDatabase(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(),
 		OnExtensionSchema(), OnFunctions(), FunctionDefaults(), OnAgents(), AgentDefaults(), first, last) {
 		if seen[grant.Resource] || grant.Resource == "" {
 			t.Errorf("the name %q is taken", grant.Resource)
 		}
 		seen[grant.Resource] = true
+	}
+}
+
+func TestSearchPath(t *testing.T) {
+	for _, c := range []struct {
+		extensions string
+		schemas    []string
+		path       []string
+	}{
+		{"", nil, nil},
+		{"", []string{"acme"}, []string{"acme"}},
+		{"ext", []string{"acme"}, []string{"acme", "ext"}},
+		{"ext", nil, []string{"pg_catalog", "ext"}},
+	} {
+		if got := SearchPath(c.extensions, c.schemas...); !slices.Equal(got, c.path) {
+			t.Errorf("%q, %v: got %v", c.extensions, c.schemas, got)
+		}
 	}
 }
 
