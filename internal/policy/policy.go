@@ -42,14 +42,10 @@ func LogsIn(role Role) bool {
 // ConfigurableAttributes are the role attributes, in PostgreSQL's words, that the config may give a
 // role. No role has an attribute beyond LOGIN and INHERIT unless the config says so.
 func ConfigurableAttributes(role Role) []string {
-	switch role {
-	case App:
-		return []string{"BYPASSRLS"}
-	case Admin:
-		return []string{"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"}
-	default:
-		return nil
-	}
+	return map[Role][]string{
+		App:   {"BYPASSRLS"},
+		Admin: {"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"},
+	}[role]
 }
 
 // Membership is that Member is a member of Of.
@@ -110,6 +106,7 @@ func IsolatedMemberOf(role Role) []Role {
 type Kind string
 
 const (
+	// Database and the others are PostgreSQL's objects of these names.
 	Database Kind = "database"
 	Schema   Kind = "schema"
 	// Table stands for views, materialized views and foreign tables too, as in GRANT.
