@@ -83,9 +83,7 @@ func (l login) explainAlternating(on, off []string) (stillOn, stillOff []string)
 	case l.steps.created(l.want, resources...):
 		l.steps.explain("create", resources...)
 		what := fmt.Sprintf("new logins %s, which act as %s", both, l.role)
-		if l.steps[resources[0]].after("login") != true {
-			what += " and cannot log in"
-		}
+		what += l.steps.withoutLogin()
 		if itself(off) && !locked {
 			l.report(alternating, "%s; %s itself can no longer log in", what, l.role)
 			return on, nil
@@ -116,11 +114,26 @@ func (g steps) newLogins(role string) string {
 	}
 	if g.all("create", "a-role", "b-role") {
 		what += fmt.Sprintf("; new logins %s%s and %s%s, which act as it", g["a-role"].input("name"), g["a-role"].limits(), g["b-role"].input("name"), g["b-role"].limits())
-		if g["a-role"].after("login") != true {
-			what += " and cannot log in"
-		}
+		what += g.withoutLogin()
 	}
 	return what
+}
+
+// withoutLogin says of new alternating logins which of them cannot log in.
+func (g steps) withoutLogin() string {
+	var names []string
+	for _, prefix := range alternatingPrefixes() {
+		if s := g[prefix+"role"]; s.after("login") != true {
+			names = append(names, s.input("name"))
+		}
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case len(alternatingPrefixes()):
+		return " and cannot log in"
+	}
+	return "; " + strings.Join(names, ", ") + " cannot log in"
 }
 
 // droppedLogins are sentences about the logins that are dropped.

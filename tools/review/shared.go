@@ -202,6 +202,9 @@ func (s *step) meansOfRole() string {
 			has = append(has, a.name)
 		}
 	}
+	if s.last().Inputs["inherit"] == false {
+		has = append(has, "NOINHERIT")
+	}
 	return fmt.Sprintf("role %s owns the schema of every tenant; its attributes: %s", role, cmp.Or(strings.Join(has, ", "), "none"))
 }
 

@@ -3,6 +3,7 @@ package review
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
@@ -191,6 +192,7 @@ func (m model) login(role policy.Role, name string, inputs map[string]any) map[s
 			maps.Copy(all, own)
 		} else {
 			maps.Copy(all, alternating)
+			all["name"] = name + "_" + strings.TrimSuffix(prefix, "-")
 		}
 		want[prefix+"role"] = wanted{typeRole, all}
 	}
