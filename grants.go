@@ -12,19 +12,19 @@ import (
 // roleNames are the names in PostgreSQL of the policy's roles.
 type roleNames map[policy.Role]pulumi.StringInput
 
-// memberOf are the names of the roles that the Role resource of a role lists as its own memberships.
-func (names roleNames) memberOf(role policy.Role) (groups pulumi.StringArray) {
-	for _, group := range policy.MemberOf(role) {
-		groups = append(groups, names[group])
+// of are the names of roles.
+func (names roleNames) of(roles []policy.Role) (all pulumi.StringArray) {
+	for _, role := range roles {
+		all = append(all, names[role])
 	}
-	return groups
+	return all
 }
 
 // scope is where grants hold, and what their resources have in common.
 type scope struct {
 	// prefix and suffix are around the logical names of the policy.
 	prefix, suffix string
-	database       string
+	database       pulumi.StringInput
 	schema         pulumi.StringPtrInput // nil for all schemas
 	names          roleNames
 	opts           []pulumi.ResourceOption
@@ -53,7 +53,7 @@ func newGrants(ctx *pulumi.Context, s scope, grants []policy.Grant, after []pulu
 			objectType = "routine"
 		}
 		resource, err := postgresql.NewGrant(ctx, s.prefix+grant.Resource+s.suffix, &postgresql.GrantArgs{
-			Database:   pulumi.String(s.database),
+			Database:   s.database,
 			Schema:     s.schema,
 			ObjectType: pulumi.String(objectType),
 			Role:       s.names[grant.Role],
@@ -72,7 +72,7 @@ func newGrants(ctx *pulumi.Context, s scope, grants []policy.Grant, after []pulu
 func newDefaultPrivileges(ctx *pulumi.Context, s scope, grants []policy.Grant) (all []pulumi.Resource, err error) {
 	for _, grant := range grants {
 		resource, err := postgresql.NewDefaultPrivileges(ctx, s.prefix+grant.Resource+s.suffix, &postgresql.DefaultPrivilegesArgs{
-			Database:   pulumi.String(s.database),
+			Database:   s.database,
 			Schema:     s.schema,
 			Owner:      s.names[policy.Admin],
 			ObjectType: pulumi.String(grant.On),

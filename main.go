@@ -45,10 +45,11 @@ func deploy(ctx *pulumi.Context) error {
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
+	tenantDatabases, extensions := pulumi.StringMap{}, pulumi.ToStringMap(shared.Extensions.Versions)
 	tenantAgents, agentsRoles := pulumi.StringMapMap{}, pulumi.StringMap{}
 	passwords, limits := maps.Clone(shared.Passwords), maps.Clone(shared.Limits)
 	for key, tenant := range tenants {
-		tenantSchemas[key] = tenant.SchemaName
+		tenantSchemas[key], tenantDatabases[key] = tenant.SchemaName, tenant.Database
 		if cfg.Tenants[key].Retire != config.NotRetired {
 			retiredRoles[key] = tenant.Login.Name
 			continue
@@ -83,8 +84,10 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 	ctx.Export(policy.OutputTenantSchemas, tenantSchemas)
 	ctx.Export(policy.OutputTenantAgents, tenantAgents)
 	ctx.Export(policy.OutputAgentRoles, agentsRoles)
+	ctx.Export(policy.OutputTenantDatabases, tenantDatabases)
 	ctx.Export(policy.OutputRetiredRoles, retiredRoles)
 	ctx.Export(policy.OutputExtensionSchema, shared.ExtensionSchema)
+	ctx.Export(policy.OutputExtensions, extensions)
 	ctx.Export(policy.OutputLimits, limits)
 	ctx.Export(policy.OutputDatabase, pulumi.String(cfg.Database))
 	ctx.Export(policy.OutputPasswords, pulumi.ToSecret(passwords))

@@ -103,9 +103,9 @@ func TestNamesComeFromResources(t *testing.T) {
 // line more here; anything else needs another version.
 func TestOutputs(t *testing.T) {
 	cfg := stackConfig(
-		`{"acme":{"connectionLimit":7,"idleInTransactionSessionTimeout":"1min","agents":{"chat":{"statementTimeout":"15s"}}},"globex":{"role":"g_login","schema":"g"}}`,
+		`{"acme":{"connectionLimit":7,"idleInTransactionSessionTimeout":"1min","agents":{"chat":{"statementTimeout":"15s"}}},"globex":{"role":"g_login","schema":"g","isolation":"database","database":{"name":"globex_db"}}}`,
 		`{}`, `{"analyst":{"validUntil":"2030-01-01T00:00:00Z"}}`)
-	cfg["tenant-permissions:extensions"] = `{"vector":{}}`
+	cfg["tenant-permissions:extensions"] = `{"vector":{},"pg_trgm":{"version":"1.6"}}`
 	exports, err := run(t, cfg, &mocks{})
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,9 @@ func TestOutputs(t *testing.T) {
 		"retired_role_names":          map[string]string{},
 		"tenant_agent_login_names":    map[string]map[string]string{"acme": {"chat": "tenant_acme_chat"}},
 		"tenant_agents_role_names":    map[string]string{"acme": "tenant_acme_agents"},
+		"tenant_database_names":       map[string]string{"acme": "platform", "globex": "globex_db"},
 		"extension_schema_name":       "extensions",
+		"extension_versions":          map[string]string{"vector": "", "pg_trgm": "1.6"},
 		"login_limits": map[string]any{
 			"app_service_role":    limits(-1, 0, 0),
 			"admin_service_login": limits(-1, 0, 0),
@@ -237,7 +239,7 @@ func TestAddedTenantTouchesNoOther(t *testing.T) {
 // Whatever resource fails, the run fails, and the error names the tenant it belongs to.
 func TestFailureNamesTheTenant(t *testing.T) {
 	m := &mocks{}
-	cfg := stackConfig(`{"acme":{"agents":{"chat":{}}}}`, `{}`, `{"analyst":{}}`)
+	cfg := stackConfig(`{"acme":{"agents":{"chat":{}},"isolation":"database"}}`, `{}`, `{"analyst":{}}`)
 	cfg["tenant-permissions:extensions"] = `{"vector":{}}`
 	if _, err := run(t, cfg, m); err != nil {
 		t.Fatal(err)
@@ -254,8 +256,8 @@ func TestFailureNamesTheTenant(t *testing.T) {
 			t.Errorf("%s does not name its tenant", args.Name)
 		}
 	}
-	if len(types) != 8 {
-		t.Errorf("failed %d types, want the seven of the providers and the component: %v", len(types), types)
+	if len(types) != 9 {
+		t.Errorf("failed %d types, want the eight of the providers and the component: %v", len(types), types)
 	}
 }
 
@@ -283,8 +285,13 @@ func TestDeployedSettingsStay(t *testing.T) {
 		"extensionSchema":                 {"extension-schema": {"name": resource.NewProperty("old")}},
 		"tenants.acme.role":               {"acme-role": {"name": resource.NewProperty("old")}},
 		"tenants.acme.schema":             {"acme-schema": {"name": resource.NewProperty("old")}},
+		"tenants.globex.schema":           {"globex-database-schema": {"name": resource.NewProperty("old")}},
+		"tenants.globex.database.name":    {"globex-database": {"name": resource.NewProperty("old")}},
+		"tenants.globex.database.encoding": {
+			"globex-database": {"encoding": resource.NewProperty("LATIN1")},
+		},
 	} {
-		cfg := stackConfig(`{"acme":{"agents":{"chat":{}}}}`, `{}`, `{"analyst":{}}`)
+		cfg := stackConfig(`{"acme":{"agents":{"chat":{}}},"globex":{"isolation":"database","database":{"encoding":"utf-8"}}}`, `{}`, `{"analyst":{}}`)
 		cfg["tenant-permissions:extensions"] = `{"vector":{}}`
 		_, err := run(t, cfg, &mocks{deployed: deployed})
 		if err == nil || !strings.Contains(err.Error(), path+" cannot change after deployment: deployed ") {

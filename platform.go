@@ -24,7 +24,7 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 		policy.OutputApp, policy.OutputAdmin, policy.OutputAllTenants, policy.OutputAllTenantsAdmin, policy.OutputDatabase, policy.OutputExtensionSchema,
 		policy.OutputRoles, policy.OutputLogins,
 		policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputTenantSchemas, policy.OutputRetiredRoles,
-		policy.OutputTenantAgents, policy.OutputAgentRoles,
+		policy.OutputTenantAgents, policy.OutputAgentRoles, policy.OutputTenantDatabases, policy.OutputExtensions,
 	} {
 		details, err := platform.GetOutputDetails(output)
 		if err != nil {
@@ -46,17 +46,24 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 	if database := names[policy.OutputDatabase]; database != cfg.Database {
 		p.Add("postgresql:database", "%s is not the database of %s; give %s", config.Show(cfg.Database), cfg.Platform, config.Show(database))
 	}
-	taken := config.Claims{}
+	taken, databases, versions := config.Claims{}, config.Claims{}, map[string]string{}
+	for name, version := range namesByKey[policy.OutputExtensions] {
+		versions[name] = fmt.Sprint(version)
+	}
 	for _, output := range slices.Sorted(maps.Keys(names)) {
 		// Databases and roles may share a name. Without extensions their schema has none.
 		if output != policy.OutputDatabase && names[output] != "" {
 			taken[names[output]] = cfg.Platform + " (" + output + ")"
 		}
 	}
+	claimAll(databases, cfg.Platform, policy.OutputTenantDatabases, namesByKey[policy.OutputTenantDatabases])
+	delete(namesByKey, policy.OutputTenantDatabases)
+	delete(namesByKey, policy.OutputExtensions)
 	for _, output := range slices.Sorted(maps.Keys(namesByKey)) {
 		claimAll(taken, cfg.Platform, output, namesByKey[output])
 	}
 	taken.AddTenants(p, cfg)
+	databases.AddDatabases(p, cfg)
 	return &SharedRoles{
 		Names: roleNames{
 			policy.Public:          pulumi.String("public"),
@@ -69,7 +76,7 @@ func platformRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error)
 		Logins:          stringMap(namesByKey[policy.OutputLogins]),
 		Passwords:       pulumi.StringMap{},
 		Limits:          pulumi.Map{},
-		SearchedSchema:  names[policy.OutputExtensionSchema],
+		Extensions:      Extensions{Schema: names[policy.OutputExtensionSchema], Versions: versions},
 		ExtensionSchema: pulumi.String(names[policy.OutputExtensionSchema]).ToStringOutput(),
 		Ready:           []pulumi.Resource{platform},
 	}, p.Err()

@@ -34,7 +34,9 @@ func platformOutputs() resource.PropertyMap {
 		"retired_role_names":          map[string]any{"umbrella": "tenant_umbrella"},
 		"tenant_agent_login_names":    map[string]any{"hooli": map[string]any{"chat": "hooli_chat_b"}},
 		"tenant_agents_role_names":    map[string]any{"hooli": "hooli_agents"},
+		"tenant_database_names":       map[string]any{"hooli": "hooli_db", "umbrella": "platform"},
 		"extension_schema_name":       "",
+		"extension_versions":          map[string]any{},
 		"passwords":                   resource.MakeSecret(resource.NewProperty(resource.PropertyMap{"reader": resource.NewProperty("hush")})),
 	})
 }
@@ -44,7 +46,7 @@ func platformOutputs() resource.PropertyMap {
 func TestCell(t *testing.T) {
 	whole, cell := &mocks{}, &mocks{platform: platformOutputs()}
 	roles := `{"app":{"name":"reader"},"admin":{"name":"owner","loginName":"owner_login"},"allTenants":{"name":"everyone"},"allTenantsAdmin":{"name":"everyone_admin"}}`
-	const tenants = `{"acme":{"adopt":true,"executeFunctions":true,"agents":{"chat":{"name":"acme_chat"}}},"globex":{"schema":"platform","logins":{"active":"a"}}}`
+	const tenants = `{"acme":{"adopt":true,"executeFunctions":true,"agents":{"chat":{"name":"acme_chat"}}},"globex":{"schema":"platform","logins":{"active":"a"}},"initech":{"isolation":"database"}}`
 	if _, err := run(t, stackConfig(tenants, roles), whole); err != nil {
 		t.Fatal(err)
 	}
@@ -79,19 +81,22 @@ func TestCell(t *testing.T) {
 		"database_name":               "platform",
 		"role_names":                  map[string]string{"app": "reader", "admin": "owner", "bi": "dashboards"},
 		"login_names":                 map[string]string{"app": "reader", "admin": "owner_login", "bi": "dashboards_a"},
-		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "tenant_globex"},
-		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a"},
-		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "platform"},
+		"tenant_role_names":           map[string]string{"acme": "tenant_acme", "globex": "tenant_globex", "initech": "tenant_initech"},
+		"tenant_login_names":          map[string]string{"acme": "tenant_acme", "globex": "tenant_globex_a", "initech": "tenant_initech"},
+		"tenant_schema_names":         map[string]string{"acme": "tenant_acme", "globex": "platform", "initech": "tenant_initech"},
 		"retired_role_names":          map[string]string{},
 		"tenant_agent_login_names":    map[string]map[string]string{"acme": {"chat": "acme_chat"}},
 		"tenant_agents_role_names":    map[string]string{"acme": "tenant_acme_agents"},
+		"tenant_database_names":       map[string]string{"acme": "platform", "globex": "platform", "initech": "tenant_initech"},
 		"extension_schema_name":       "",
-		"login_limits":                map[string]any{"tenant_acme": noLimits, "tenant_globex_a": noLimits, "tenant_globex_b": noLimits, "acme_chat": noLimits},
+		"extension_versions":          map[string]string{},
+		"login_limits":                map[string]any{"tenant_acme": noLimits, "tenant_globex_a": noLimits, "tenant_globex_b": noLimits, "acme_chat": noLimits, "tenant_initech": noLimits},
 		"passwords": map[string]string{
 			"tenant_acme":     generated("acme-password"),
 			"acme_chat":       generated("acme-agent-chat-password"),
 			"tenant_globex_a": generated("globex-a-password"),
 			"tenant_globex_b": generated("globex-b-password"),
+			"tenant_initech":  generated("initech-password"),
 		},
 	}
 	if len(exports) != len(want) {
@@ -113,7 +118,7 @@ func TestBadCell(t *testing.T) {
 	}{
 		{
 			name:    "names of the platform",
-			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{},"umbrella":{}}`,
+			tenants: `{"b":{"role":"hooli"},"c":{"schema":"hooli_data"},"d":{"role":"reader"},"e":{"role":"dashboards"},"e2":{"role":"dashboards_a"},"f":{"schema":"everyone"},"g":{"role":"tenant_hooli_a"},"hooli":{},"umbrella":{},"i":{"isolation":"database","database":{"name":"hooli_db"}}}`,
 			want: []string{
 				`tenants.c.schema: "hooli_data" is already taken by org/tenant-permissions/prod (tenant_schema_names.hooli); choose another name`,
 				`tenants.d.role: "reader" is already taken by org/tenant-permissions/prod (role_names.app); choose another name`,
@@ -122,6 +127,7 @@ func TestBadCell(t *testing.T) {
 				`tenants.f.schema: "everyone" is already taken by org/tenant-permissions/prod (all_tenants_role_name); choose another name`,
 				`tenants.g.role: "tenant_hooli_a" is already taken by org/tenant-permissions/prod (tenant_login_names.hooli); choose another name`,
 				`tenants.hooli.role: "tenant_hooli" is already taken by org/tenant-permissions/prod (tenant_role_names.hooli); choose another name`,
+				`tenants.i.database.name: "hooli_db" is already taken by org/tenant-permissions/prod (tenant_database_names.hooli); choose another name`,
 				`tenants.umbrella.role: "tenant_umbrella" is already taken by org/tenant-permissions/prod (retired_role_names.umbrella); choose another name`,
 			},
 		},

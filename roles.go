@@ -23,9 +23,9 @@ type SharedRoles struct {
 	Passwords pulumi.StringMap
 	// Limits of the logins, by login name. A cell has none of the platform's.
 	Limits pulumi.Map
-	// SearchedSchema is the name of the schema of the extensions, empty if there are none.
-	// ExtensionSchema is the same as an output, which fails if an extension is not in it.
-	SearchedSchema  string
+	// Extensions are what every database of the stack has, a cell's like the platform's. ExtensionSchema
+	// is the name of their schema in the stack's database, which fails if one is not in it.
+	Extensions      Extensions
 	ExtensionSchema pulumi.StringOutput
 	// Ready is the last shared resource. Depend on it to run after PUBLIC is closed and every default
 	// privilege is in place.
@@ -40,7 +40,10 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 		Roles: pulumi.StringMap{}, Logins: pulumi.StringMap{}, Passwords: pulumi.StringMap{}, Limits: pulumi.Map{},
 	}
 	if len(cfg.Extensions) > 0 {
-		shared.SearchedSchema = cfg.ExtensionSchema
+		shared.Extensions = Extensions{Schema: cfg.ExtensionSchema, Versions: map[string]string{}}
+		for name, extension := range cfg.Extensions {
+			shared.Extensions.Versions[name] = extension.Version
+		}
 	}
 	app, err := newLogin(ctx, "app-service", "roles.app.name", cfg.App, postgresql.RoleArgs{SearchPaths: shared.searchPath()})
 	if err != nil {
@@ -60,7 +63,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	// does not make the login a member of something (PostgreSQL 16+), after which the provider could
 	// no longer update it.
 	admin, err := newLogin(ctx, "admin-login", "roles.admin.loginName", cfg.Admin.Login, postgresql.RoleArgs{
-		Roles:       shared.Names.memberOf(policy.AdminLogin),
+		Roles:       shared.Names.of(policy.MemberOf(policy.AdminLogin)),
 		AssumeRole:  adminRole,
 		SearchPaths: shared.searchPath(),
 	})
@@ -88,7 +91,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	logins := slices.Concat(app.Roles, admin.Roles)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
 		reader, err := newLogin(ctx, key, config.Join("readers", key)+".name", cfg.Readers[key], postgresql.RoleArgs{
-			Roles:       shared.Names.memberOf(policy.Reader),
+			Roles:       shared.Names.of(policy.MemberOf(policy.Reader)),
 			SearchPaths: shared.searchPath(),
 			ValidUntil:  pulumi.String(validUntil(cfg.Readers[key].ValidUntil)),
 		})
@@ -118,34 +121,41 @@ func (shared *SharedRoles) addLogin(key string, role pulumi.StringInput, login *
 	maps.Copy(shared.Limits, login.Limits)
 }
 
-// newSharedPrivileges closes what PostgreSQL leaves open to PUBLIC, lets the shared roles into the
-// database, declares the default privileges on everything that the admin will create, and installs the
-// extensions. One resource depends on the one before it; the last is returned.
-func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, after []pulumi.Resource) ([]pulumi.Resource, error) {
-	database := scope{database: cfg.Database, names: shared.Names}
-	after, err := newGrants(ctx, database, policy.OnDatabase(), after)
-	if err != nil {
-		return nil, err
-	}
-	public := database
-	public.schema = pulumi.String("public")
-	after, err = newGrants(ctx, public, policy.OnSchemaPublic(), after)
-	if err != nil {
-		return nil, err
-	}
+// newSharedPrivileges registers the privileges in the stack's database, and closes other databases to
+// PUBLIC. It returns the last resource.
+func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, after []pulumi.Resource) (_ []pulumi.Resource, err error) {
 	for _, name := range slices.Sorted(slices.Values(cfg.ClosedDatabases)) {
-		closed := scope{database: name, names: shared.Names, suffix: "-" + name}
+		closed := scope{database: pulumi.String(name), names: shared.Names, suffix: "-" + name}
 		if after, err = newGrants(ctx, closed, policy.OnClosedDatabases(), after); err != nil {
 			return nil, err
 		}
 	}
+	database := scope{database: pulumi.String(cfg.Database), names: shared.Names}
+	after, shared.ExtensionSchema, err = newDatabasePrivileges(ctx, database, shared.Extensions, policy.OnDatabase(), policy.OnExtensionSchema(), after)
+	return after, err
+}
+
+// newDatabasePrivileges registers what every database with tenants' schemas has: it closes what
+// PostgreSQL leaves open to PUBLIC, lets roles into the database, declares the default privileges on
+// everything that the admin will create, and installs the extensions. One resource depends on the one
+// before it. It returns the last, and the name of the schema of the extensions.
+func newDatabasePrivileges(
+	ctx *pulumi.Context, in scope, extensions Extensions, onDatabase, onExtensions []policy.Grant, after []pulumi.Resource,
+) (_ []pulumi.Resource, extensionSchema pulumi.StringOutput, err error) {
+	if after, err = newGrants(ctx, in, onDatabase, after); err != nil {
+		return nil, extensionSchema, err
+	}
+	public := in
+	public.schema = pulumi.String("public")
+	if after, err = newGrants(ctx, public, policy.OnSchemaPublic(), after); err != nil {
+		return nil, extensionSchema, err
+	}
 	for _, grant := range policy.Defaults() {
-		after, err = newDefaultPrivileges(ctx, database.with(pulumi.DependsOn(after)), []policy.Grant{grant})
-		if err != nil {
-			return nil, err
+		if after, err = newDefaultPrivileges(ctx, in.with(pulumi.DependsOn(after)), []policy.Grant{grant}); err != nil {
+			return nil, extensionSchema, err
 		}
 	}
-	return newExtensions(ctx, cfg, shared, after)
+	return newExtensions(ctx, in, extensions, onExtensions, after)
 }
 
 // newGroupRole registers a role without login and attributes, which receives privileges only.

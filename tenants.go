@@ -17,11 +17,15 @@ type Tenant struct {
 	pulumi.ResourceState
 
 	SchemaName pulumi.StringOutput
+	// Database is the name of the database that the schema is in.
+	Database pulumi.StringOutput
 	// Login is not among the component's outputs: the state holds its passwords once.
 	Login *Login
 	// Agents are the tenant's read-only logins by key, and AgentsRole is the name of their group role.
 	Agents     map[string]*Login
 	AgentsRole pulumi.StringOutput
+	// in is where the tenant's privileges hold: in its schema.
+	in scope
 	// roles are the tenant's role and its agents', with all their alternating logins.
 	roles []pulumi.Resource
 	// Privileges are the last of the grants in the schema, and the default privileges; a retired tenant
@@ -39,7 +43,7 @@ func newTenants(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles) (ma
 		}
 		tenants[key] = tenant
 	}
-	return tenants, newAdoptions(ctx, cfg, shared, tenants)
+	return tenants, newAdoptions(ctx, cfg, tenants)
 }
 
 // newTenant registers one tenant. A retired one has its role and schema still, but cannot log in
@@ -55,7 +59,16 @@ func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *Share
 	if err := tenant.newAgents(ctx, key, cfg, shared); err != nil {
 		return nil, err
 	}
-	schema, err := tenant.newSchema(ctx, key, cfg, shared)
+	if cfg.Tenants[key].Previous != config.PreviousNone {
+		other, drop := config.IsolationDatabase, cfg.Tenants[key].Previous == config.PreviousDrop
+		if cfg.Tenants[key].Isolation == other {
+			other = config.IsolationSchema
+		}
+		if _, err := tenant.newSchema(ctx, key, cfg, shared, other, drop); err != nil {
+			return nil, err
+		}
+	}
+	schema, err := tenant.newSchema(ctx, key, cfg, shared, cfg.Tenants[key].Isolation, cfg.Tenants[key].Retire == config.RetireDrop)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +86,7 @@ func newTenant(ctx *pulumi.Context, key string, cfg config.Config, shared *Share
 // newRole registers the tenant's role, which logs in.
 func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (err error) {
 	tenant.Login, err = newLogin(ctx, key, "tenants."+key+".role", cfg.Tenants[key].Login, postgresql.RoleArgs{
-		Roles:       shared.Names.memberOf(policy.Tenant),
+		Roles:       shared.Names.of(memberOf(cfg.Tenants[key])(policy.Tenant)),
 		SearchPaths: shared.searchPath(cfg.Tenants[key].Schema),
 	}, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready))
 	if err != nil {
@@ -82,9 +95,27 @@ func (tenant *Tenant) newRole(ctx *pulumi.Context, key string, cfg config.Config
 	tenant.roles = tenant.Login.Roles
 	// Dropping the role ends its memberships. An explicit REVOKE before that fails on PostgreSQL 16+
 	// (dependent privileges exist) once the admin has granted the tenant's role to somebody.
-	withRole := tenant.scope(key, cfg, shared).with(pulumi.DeletedWith(tenant.Login.Roles[0]))
-	_, err = newMemberships(ctx, withRole, policy.TenantMemberships())
+	withRole := scope{prefix: key + "-", names: tenant.names(shared), opts: []pulumi.ResourceOption{pulumi.Parent(tenant)}}
+	_, err = newMemberships(ctx, withRole.with(pulumi.DeletedWith(tenant.Login.Roles[0])), policy.TenantMemberships())
 	return err
+}
+
+// memberOf is the policy's rule for the memberships of a tenant and of its agents.
+func memberOf(tenant config.Tenant) func(policy.Role) []policy.Role {
+	if tenant.Isolation == config.IsolationDatabase {
+		return policy.IsolatedMemberOf
+	}
+	return policy.MemberOf
+}
+
+// names are the names of the policy's roles, with those of the tenant.
+func (tenant *Tenant) names(shared *SharedRoles) roleNames {
+	names := maps.Clone(shared.Names)
+	names[policy.Tenant] = tenant.Login.Name
+	if tenant.AgentsRole.OutputState != nil {
+		names[policy.Agents] = tenant.AgentsRole
+	}
+	return names
 }
 
 // newAgents registers the tenant's agents and their group role, which has the privileges. So the
@@ -100,12 +131,12 @@ func (tenant *Tenant) newAgents(ctx *pulumi.Context, key string, cfg config.Conf
 		return err
 	}
 	tenant.AgentsRole, tenant.Agents = unchanged("tenants."+key+".agents", cfg.Tenants[key].AgentsRole, group.Name), map[string]*Login{}
-	names := tenant.scope(key, cfg, shared).names
+	groups := tenant.names(shared).of(memberOf(cfg.Tenants[key])(policy.Agent))
 	roles := []pulumi.Resource{group}
 	for _, agent := range slices.Sorted(maps.Keys(agents)) {
 		path := config.Join("tenants."+key+".agents", agent) + ".name"
 		login, err := newLogin(ctx, key+"-agent-"+agent, path, agents[agent], postgresql.RoleArgs{
-			Roles:       names.memberOf(policy.Agent),
+			Roles:       groups,
 			SearchPaths: shared.searchPath(cfg.Tenants[key].Schema),
 		}, opts...)
 		if err != nil {
@@ -118,33 +149,41 @@ func (tenant *Tenant) newAgents(ctx *pulumi.Context, key string, cfg config.Conf
 	return nil
 }
 
-// newSchema registers the tenant's schema. It goes before the roles, of which one cannot be dropped
-// while it has privileges in it, and none is to go if the schema stays. With data in it, it does
-// not go at all: PostgreSQL refuses, unless the tenant was retired for that.
+// newSchema registers the tenant's schema, in a database of its own or in the stack's. It goes before
+// the roles, of which one cannot be dropped while it has privileges in it, and none is to go if the
+// schema stays. With data in it, it does not go at all: PostgreSQL refuses, unless drop is set.
 //
 // The provider takes over an existing schema without a word, whoever it belongs to, even another
 // stack. It never does so with a role. So where the tenant's role has not the schema's name, an
 // empty role takes it: of two tenants with one schema the second fails, and nothing is touched.
-func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles) (*postgresql.Schema, error) {
-	drop, name := cfg.Tenants[key].Retire == config.RetireDrop, cfg.Tenants[key].Schema
-	after := tenant.roles
-	if name != cfg.Tenants[key].Login.Name {
+func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles, isolation config.Isolation, drop bool) (*postgresql.Schema, error) {
+	name, after := cfg.Tenants[key].Schema, tenant.roles
+	tenant.in = scope{prefix: key + "-", database: pulumi.String(cfg.Database), names: tenant.names(shared), opts: []pulumi.ResourceOption{pulumi.Parent(tenant)}}
+	tenant.Database = pulumi.String(cfg.Database).ToStringOutput()
+	switch {
+	case isolation == config.IsolationDatabase:
+		var err error
+		if after, err = tenant.newDatabase(ctx, key, cfg, shared, drop); err != nil {
+			return nil, err
+		}
+	case name != cfg.Tenants[key].Login.Name:
 		claim, err := newGroupRole(ctx, key+"-schema-claim", name, pulumi.Parent(tenant), pulumi.DependsOn(shared.Ready))
 		if err != nil {
 			return nil, err
 		}
 		after = append(slices.Clone(after), claim)
 	}
-	schema, err := postgresql.NewSchema(ctx, key+"-schema", &postgresql.SchemaArgs{
+	schema, err := postgresql.NewSchema(ctx, tenant.in.prefix+"schema", &postgresql.SchemaArgs{
 		Name:        pulumi.String(name),
-		Database:    pulumi.String(cfg.Database),
+		Database:    tenant.in.database,
 		Owner:       shared.Names[policy.Admin],
 		DropCascade: pulumi.Bool(drop),
-	}, pulumi.Parent(tenant), pulumi.DependsOn(after), keepName(), pulumi.Protect(cfg.ProtectTenants && !drop))
+	}, tenant.in.with(pulumi.DependsOn(after), keepName(), pulumi.Protect(cfg.ProtectTenants && !drop)).opts...)
 	if err != nil {
 		return nil, err
 	}
 	tenant.SchemaName = unchanged("tenants."+key+".schema", name, schema.Name)
+	tenant.in.schema = tenant.SchemaName
 	return schema, nil
 }
 
@@ -152,7 +191,7 @@ func (tenant *Tenant) newSchema(ctx *pulumi.Context, key string, cfg config.Conf
 // schema and what is in it, so the tenant's code, which may be SQL written by a model, can neither
 // drop nor alter nor grant what it works with.
 func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.Config, shared *SharedRoles, schema *postgresql.Schema) error {
-	in := tenant.scope(key, cfg, shared)
+	in := tenant.in
 	// They go with the schema. Where PostgreSQL refuses to drop it because of the data in it, the
 	// tenant still has everything and can be put back.
 	withSchema := in.with(pulumi.DeletedWith(schema))
@@ -166,6 +205,12 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.
 		// For a grant to their group role the provider locks all agents, and for an update of an agent
 		// this one. So the grants come after the agents, and before them when both go.
 		after = append(after, tenant.roles...)
+	}
+	if cfg.Tenants[key].Isolation == config.IsolationDatabase {
+		var err error
+		if after, err = tenant.newAccess(ctx, shared, after); err != nil {
+			return err
+		}
 	}
 	after, err := newGrants(ctx, withSchema, grants, after)
 	if err != nil {
@@ -189,7 +234,7 @@ func (tenant *Tenant) newPrivileges(ctx *pulumi.Context, key string, cfg config.
 // the provider locks it and then its members, the admin and the user it connects as among them. For
 // default privileges it locks the admin and then this user. From PostgreSQL 16 on, where the user is
 // a member of every role it makes, the two would deadlock.
-func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) (err error) {
+func newAdoptions(ctx *pulumi.Context, cfg config.Config, tenants map[string]*Tenant) (err error) {
 	var after []pulumi.Resource
 	keys := slices.Sorted(maps.Keys(tenants))
 	for _, key := range keys {
@@ -200,23 +245,10 @@ func newAdoptions(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, t
 			continue
 		}
 		_, last := policy.OnAdopted()
-		in := tenants[key].scope(key, cfg, shared).with(pulumi.RetainOnDelete(true))
+		in := tenants[key].in.with(pulumi.RetainOnDelete(true))
 		if after, err = newGrants(ctx, in, last, after); err != nil {
 			return fmt.Errorf("tenant %s: %w", key, err)
 		}
 	}
 	return nil
-}
-
-// scope is where the tenant's privileges hold: in its schema.
-func (tenant *Tenant) scope(key string, cfg config.Config, shared *SharedRoles) scope {
-	names := maps.Clone(shared.Names)
-	names[policy.Tenant] = tenant.Login.Name
-	if tenant.AgentsRole.OutputState != nil {
-		names[policy.Agents] = tenant.AgentsRole
-	}
-	return scope{
-		prefix: key + "-", database: cfg.Database, schema: tenant.SchemaName, names: names,
-		opts: []pulumi.ResourceOption{pulumi.Parent(tenant)},
-	}
 }

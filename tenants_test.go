@@ -73,7 +73,7 @@ func TestRetirement(t *testing.T) {
 	}
 }
 
-// Databases are closed one after the other, behind the stack's own, in an order of their own.
+// Databases are closed one after the other, before the stack's own, in an order of their own.
 func TestClosedDatabases(t *testing.T) {
 	cfg := stackConfig(`{}`, `{}`)
 	cfg["tenant-permissions:closedDatabases"] = `["postgres","other"]`
@@ -83,7 +83,8 @@ func TestClosedDatabases(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"public-on-database-postgres": "Grant public-on-database-postgres database=postgres objectType=database privileges=[] role=public after=public-on-database-other deleteBeforeReplace",
-		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=public-on-schema-public deleteBeforeReplace",
+		"public-on-database":          "Grant public-on-database database=platform objectType=database privileges=[] role=public after=public-on-database-postgres deleteBeforeReplace",
+		"public-on-database-other":    "Grant public-on-database-other database=other objectType=database privileges=[] role=public after=grant-all-tenants-admin-to-admin after=grant-role-to-admin after=admin-login-role after=app-service-role deleteBeforeReplace",
 	} {
 		if got := describe(m.named(t, name)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

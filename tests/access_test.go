@@ -63,7 +63,45 @@ func tenantAccess(t *testing.T, p *platform) {
 		t.Errorf("search path %s", path)
 	}
 
+	acme.mayNot(t, insufficientPrivilege, attacks(database)...)
 	acme.mayNot(t, insufficientPrivilege,
+		// Another tenant's.
+		"SELECT * FROM tenant_globex.docs",
+		"SELECT * FROM tenant_globex.titles",
+		"INSERT INTO tenant_globex.docs (body) VALUES ('x')",
+		"UPDATE tenant_globex.docs SET body = 'x'",
+		"DELETE FROM tenant_globex.docs",
+		"SELECT nextval('tenant_globex.tickets')",
+		"SELECT last_value FROM tenant_globex.tickets",
+		"SELECT tenant_globex.answer()",
+		"CREATE TABLE tenant_globex.mine (id int)",
+		"DROP TABLE tenant_globex.docs",
+		"ALTER TABLE tenant_globex.docs ADD COLUMN mine int",
+		"GRANT SELECT ON tenant_globex.docs TO tenant_acme",
+		"GRANT USAGE ON SCHEMA tenant_globex TO tenant_acme",
+	)
+	handOnItself(t, p, acme)
+	// PostgreSQL says these with a warning; that nothing changed, the catalog shows.
+	acme.mayNot(t, privilegeNotGranted,
+		"GRANT SELECT ON docs TO PUBLIC",
+		"GRANT ALL ON docs TO tenant_globex",
+		"GRANT USAGE ON SCHEMA tenant_acme TO tenant_globex",
+		"GRANT CONNECT ON DATABASE "+database+" TO stranger",
+	)
+	acme.mayNot(t, privilegeNotRevoked, "REVOKE SELECT ON docs FROM app_service_role", "REVOKE USAGE ON SCHEMA tenant_acme FROM app_service_role")
+
+	// Nothing of this comes from a name: a tenant with names of its own has the same.
+	initech := p.login(t, "initech_login")
+	if path := initech.value(t, "SELECT current_schemas(false)"); path != "{initech}" {
+		t.Errorf("search path %s", path)
+	}
+	initech.mayNot(t, insufficientPrivilege, "SELECT * FROM tenant_acme.docs", "CREATE TABLE initech.mine (id int)", "SET ROLE tenant_acme")
+}
+
+// attacks are statements that tenant_acme tries in a database that has its schema, and that must fail
+// for lack of privileges.
+func attacks(database string) []string {
+	return []string{
 		// Its own schema: use, not own.
 		"CREATE TABLE mine (id int)",
 		"CREATE VIEW mine AS SELECT 1",
@@ -85,20 +123,6 @@ func tenantAccess(t *testing.T, p *platform) {
 		"DROP SCHEMA tenant_acme CASCADE",
 		"COMMENT ON TABLE docs IS 'mine'",
 		"ALTER DEFAULT PRIVILEGES FOR ROLE admin_service_role GRANT SELECT ON TABLES TO PUBLIC",
-		// Another tenant's.
-		"SELECT * FROM tenant_globex.docs",
-		"SELECT * FROM tenant_globex.titles",
-		"INSERT INTO tenant_globex.docs (body) VALUES ('x')",
-		"UPDATE tenant_globex.docs SET body = 'x'",
-		"DELETE FROM tenant_globex.docs",
-		"SELECT nextval('tenant_globex.tickets')",
-		"SELECT last_value FROM tenant_globex.tickets",
-		"SELECT tenant_globex.answer()",
-		"CREATE TABLE tenant_globex.mine (id int)",
-		"DROP TABLE tenant_globex.docs",
-		"ALTER TABLE tenant_globex.docs ADD COLUMN mine int",
-		"GRANT SELECT ON tenant_globex.docs TO tenant_acme",
-		"GRANT USAGE ON SCHEMA tenant_globex TO tenant_acme",
 		// The database and the schema public.
 		"CREATE TEMPORARY TABLE mine (id int)",
 		"CREATE SCHEMA mine",
@@ -107,7 +131,7 @@ func tenantAccess(t *testing.T, p *platform) {
 		"SELECT * FROM public.leftover",
 		"CREATE EXTENSION pgcrypto",
 		"CREATE DATABASE mine",
-		"ALTER DATABASE "+database+" SET work_mem = '1GB'",
+		"ALTER DATABASE " + database + " SET work_mem = '1GB'",
 		// Roles.
 		"SET ROLE tenant_globex",
 		"SET ROLE app_service_role",
@@ -127,23 +151,7 @@ func tenantAccess(t *testing.T, p *platform) {
 		"COPY docs FROM PROGRAM 'echo'",
 		"SELECT pg_read_file('postgresql.conf')",
 		"ALTER SYSTEM SET log_statement = 'none'",
-	)
-	handOnItself(t, p, acme)
-	// PostgreSQL says these with a warning; that nothing changed, the catalog shows.
-	acme.mayNot(t, privilegeNotGranted,
-		"GRANT SELECT ON docs TO PUBLIC",
-		"GRANT ALL ON docs TO tenant_globex",
-		"GRANT USAGE ON SCHEMA tenant_acme TO tenant_globex",
-		"GRANT CONNECT ON DATABASE "+database+" TO stranger",
-	)
-	acme.mayNot(t, privilegeNotRevoked, "REVOKE SELECT ON docs FROM app_service_role", "REVOKE USAGE ON SCHEMA tenant_acme FROM app_service_role")
-
-	// Nothing of this comes from a name: a tenant with names of its own has the same.
-	initech := p.login(t, "initech_login")
-	if path := initech.value(t, "SELECT current_schemas(false)"); path != "{initech}" {
-		t.Errorf("search path %s", path)
 	}
-	initech.mayNot(t, insufficientPrivilege, "SELECT * FROM tenant_acme.docs", "CREATE TABLE initech.mine (id int)", "SET ROLE tenant_acme")
 }
 
 // handOnItself has a login make a stranger a member of itself. Up to PostgreSQL 14 every login has

@@ -133,15 +133,15 @@ var violations = []planted{
 		want:  "tenant-reaches-tenant|acme|tenant_acme|tenant_globex\ntenant-reaches-tenant|acme|tenant_acme|tenant_globex",
 	},
 	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO all_tenants"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM all_tenants"}, want: "tenant-reaches-tenant||all_tenants|tenant_globex"},
-	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
-	{plant: []string{"GRANT SELECT (body) ON tenant_globex.docs TO stranger"}, undo: []string{"REVOKE SELECT (body) ON tenant_globex.docs FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
-	{plant: []string{`CREATE ROLE "Odd ""One"`, `GRANT USAGE ON SCHEMA tenant_globex TO "Odd ""One"`}, undo: []string{`REVOKE ALL ON SCHEMA tenant_globex FROM "Odd ""One"`, `DROP ROLE "Odd ""One"`}, want: `stranger-reaches-tenant|globex|Odd "One|tenant_globex`},
+	{plant: []string{"GRANT USAGE ON SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE USAGE ON SCHEMA tenant_globex FROM stranger"}, want: "other-role-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{"GRANT SELECT (body) ON tenant_globex.docs TO stranger"}, undo: []string{"REVOKE SELECT (body) ON tenant_globex.docs FROM stranger"}, want: "other-role-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{`CREATE ROLE "Odd ""One"`, `GRANT USAGE ON SCHEMA tenant_globex TO "Odd ""One"`}, undo: []string{`REVOKE ALL ON SCHEMA tenant_globex FROM "Odd ""One"`, `DROP ROLE "Odd ""One"`}, want: `other-role-reaches-tenant|globex|Odd "One|tenant_globex`},
 	{plant: []string{adminDefaults + "GRANT USAGE ON TYPES TO stranger"}, undo: []string{adminDefaults + "REVOKE USAGE ON TYPES FROM stranger"}, want: "default-privileges-extra||stranger|all schemas"},
 	{plant: []string{adminDefaults + "GRANT SELECT ON TABLES TO PUBLIC"}, undo: []string{adminDefaults + "REVOKE SELECT ON TABLES FROM PUBLIC"}, want: "default-privileges-extra||PUBLIC|all schemas"},
 	{plant: []string{"ALTER DEFAULT PRIVILEGES FOR ROLE app_service_role GRANT SELECT ON TABLES TO PUBLIC"}, undo: []string{"ALTER DEFAULT PRIVILEGES FOR ROLE app_service_role REVOKE SELECT ON TABLES FROM PUBLIC"}, want: "default-privileges-extra||app_service_role|"},
 	{plant: []string{"ALTER ROLE analyst BYPASSRLS"}, undo: []string{"ALTER ROLE analyst NOBYPASSRLS"}, want: "app-attribute||analyst|"},
 	{plant: []string{"ALTER ROLE app_service_role BYPASSRLS"}, undo: []string{"ALTER ROLE app_service_role NOBYPASSRLS"}}, // the config can ask for it
-	{plant: []string{"GRANT pg_write_all_data TO stranger"}, undo: []string{"REVOKE pg_write_all_data FROM stranger"}, want: "stranger-reaches-tenant||stranger|pg_write_all_data"},
+	{plant: []string{"GRANT pg_write_all_data TO stranger"}, undo: []string{"REVOKE pg_write_all_data FROM stranger"}, want: "other-role-reaches-tenant||stranger|pg_write_all_data"},
 	{plant: []string{"GRANT tenant_acme TO stranger"}, undo: []string{"REVOKE tenant_acme FROM stranger"}, want: "membership-unexpected|acme|stranger|tenant_acme"},
 	{plant: []string{"GRANT admin_service_role TO stranger"}, undo: []string{"REVOKE admin_service_role FROM stranger"}, want: "membership-unexpected||stranger|admin_service_role"},
 	{plant: []string{"GRANT stranger TO app_service_role"}, undo: []string{"REVOKE stranger FROM app_service_role"}, want: "membership-unexpected||app_service_role|stranger"},
@@ -168,7 +168,7 @@ var violations = []planted{
 	{plant: []string{"ALTER ROLE tenant_acme SUPERUSER"}, undo: []string{"ALTER ROLE tenant_acme NOSUPERUSER"}, want: "tenant-attribute|acme|tenant_acme|"},
 	{plant: []string{"ALTER ROLE all_tenants BYPASSRLS"}, undo: []string{"ALTER ROLE all_tenants NOBYPASSRLS"}, want: "tenant-attribute||all_tenants|"},
 	{plant: []string{"ALTER ROLE analyst REPLICATION"}, undo: []string{"ALTER ROLE analyst NOREPLICATION"}, want: "app-attribute||analyst|"},
-	{plant: []string{"GRANT SELECT ON tenant_acme.docs TO tenant_acme WITH GRANT OPTION"}, undo: []string{"REVOKE GRANT OPTION FOR SELECT ON tenant_acme.docs FROM tenant_acme"}, want: "tenant-grant-option|acme|tenant_acme|tenant_acme"},
+	{plant: []string{"GRANT SELECT ON tenant_acme.docs TO tenant_acme WITH GRANT OPTION"}, undo: []string{"REVOKE GRANT OPTION FOR SELECT ON tenant_acme.docs FROM tenant_acme"}, want: "grant-option|acme|tenant_acme|tenant_acme"},
 	{plant: []string{"GRANT TRUNCATE ON tenant_acme.docs TO tenant_acme"}, undo: []string{"REVOKE TRUNCATE ON tenant_acme.docs FROM tenant_acme"}, want: "privilege-unexpected|acme|tenant_acme|tenant_acme"},
 	{plant: []string{"ALTER SCHEMA tenant_acme OWNER TO stranger"}, undo: []string{"ALTER SCHEMA tenant_acme OWNER TO admin_service_role"}, want: "schema-owner|acme|stranger|tenant_acme"},
 	{plant: []string{"CREATE TABLE tenant_acme.own (id int)", "ALTER TABLE tenant_acme.own OWNER TO stranger"}, undo: []string{"DROP TABLE tenant_acme.own"}, want: "object-owner|acme|stranger|tenant_acme.own"},
@@ -188,15 +188,15 @@ var violations = []planted{
 	{plant: []string{"GRANT all_tenants TO stranger"}, undo: []string{"REVOKE all_tenants FROM stranger"}, want: "role-unknown||stranger|stranger is a member of all_tenants"},
 	{plant: []string{"CREATE SCHEMA nobodys AUTHORIZATION admin_service_role"}, undo: []string{"DROP SCHEMA nobodys"}, want: "schema-unknown|||nobodys"},
 	{plant: []string{"ALTER ROLE all_tenants LOGIN"}, undo: []string{"ALTER ROLE all_tenants NOLOGIN"}, want: "login-unexpected||all_tenants|"},
-	{plant: []string{"GRANT ALL ON ALL TABLES IN SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE ALL ON ALL TABLES IN SCHEMA tenant_globex FROM stranger"}, want: "stranger-reaches-tenant|globex|stranger|tenant_globex"},
-	{plant: []string{"GRANT pg_execute_server_program TO stranger"}, undo: []string{"REVOKE pg_execute_server_program FROM stranger"}, want: "stranger-reaches-tenant||stranger|pg_execute_server_program"},
+	{plant: []string{"GRANT ALL ON ALL TABLES IN SCHEMA tenant_globex TO stranger"}, undo: []string{"REVOKE ALL ON ALL TABLES IN SCHEMA tenant_globex FROM stranger"}, want: "other-role-reaches-tenant|globex|stranger|tenant_globex"},
+	{plant: []string{"GRANT pg_execute_server_program TO stranger"}, undo: []string{"REVOKE pg_execute_server_program FROM stranger"}, want: "other-role-reaches-tenant||stranger|pg_execute_server_program"},
 	{plant: []string{"GRANT pg_read_server_files TO tenant_acme"}, undo: []string{"REVOKE pg_read_server_files FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|pg_read_server_files"},
-	{plant: []string{"GRANT SUPERUSER TO stranger"}, undo: []string{"REVOKE SUPERUSER FROM stranger"}, want: "stranger-reaches-tenant||stranger|SUPERUSER"},
+	{plant: []string{"GRANT SUPERUSER TO stranger"}, undo: []string{"REVOKE SUPERUSER FROM stranger"}, want: "other-role-reaches-tenant||stranger|SUPERUSER"},
 	{plant: []string{"GRANT SUPERUSER TO tenant_acme"}, undo: []string{"REVOKE SUPERUSER FROM tenant_acme"}, want: "tenant-reaches-tenant|acme|tenant_acme|SUPERUSER"},
 	{
 		plant: []string{"CREATE ROLE second", "GRANT pg_read_all_data TO second", "GRANT second TO stranger", "GRANT SELECT ON tenant_globex.docs TO stranger"},
 		undo:  []string{"DROP ROLE second", "REVOKE SELECT ON tenant_globex.docs FROM stranger"},
-		want:  "stranger-reaches-tenant||second|pg_read_all_data\nstranger-reaches-tenant|globex|stranger|tenant_globex",
+		want:  "other-role-reaches-tenant||second|pg_read_all_data\nother-role-reaches-tenant|globex|stranger|tenant_globex",
 	},
 	{plant: []string{"CREATE SCHEMA own AUTHORIZATION tenant_acme"}, undo: []string{"DROP SCHEMA own"}, want: "tenant-owns|acme|tenant_acme|schema own"},
 	{plant: []string{"CREATE DATABASE own OWNER tenant_acme"}, undo: []string{"DROP DATABASE own"}, want: "tenant-owns|acme|tenant_acme|database own"},
@@ -252,7 +252,7 @@ var violations = []planted{
 // answers are those of why, in a new deployment.
 var answers = map[string]string{
 	"tenant_acme reads tenant_globex.docs": `no
-  USAGE on schema tenant_globex: missing. tenant_acme is none of those who have it, nor a member: admin_service_role, app_service_role, tenant_globex`,
+  USAGE on schema tenant_globex: missing. tenant_acme is neither one of these roles, which have it, nor a member of one: admin_service_role, app_service_role, tenant_globex`,
 	"tenant_acme writes tenant_acme.docs": `yes
   USAGE on schema tenant_acme: granted to tenant_acme
   INSERT on table tenant_acme.docs: granted to tenant_acme
@@ -265,7 +265,7 @@ var answers = map[string]string{
   USAGE on schema tenant_globex: granted to tenant_globex; tenant_globex_a: member of tenant_globex`,
 	"app_service_role writes tenant_acme.docs": `no
   USAGE on schema tenant_acme: granted to app_service_role
-  INSERT on table tenant_acme.docs: missing. app_service_role is none of those who have it, nor a member: admin_service_role, tenant_acme`,
+  INSERT on table tenant_acme.docs: missing. app_service_role is neither one of these roles, which have it, nor a member of one: admin_service_role, tenant_acme`,
 	"admin_service_login_a owns tenant_acme": `yes
   owner of schema tenant_acme: admin_service_role owns it; admin_service_login_a: member of admin_service_login, member of admin_service_role`,
 	"tenant_acme reads tenant_acme": `yes
@@ -276,7 +276,7 @@ var answers = map[string]string{
 	"tenant_acme uses DATABASE": `yes
   CONNECT on database DATABASE: granted to all_tenants; tenant_acme: member of all_tenants`,
 	"tenant_acme creates-in tenant_acme": `no
-  CREATE on schema tenant_acme: missing. tenant_acme is none of those who have it, nor a member: admin_service_role`,
+  CREATE on schema tenant_acme: missing. tenant_acme is neither one of these roles, which have it, nor a member of one: admin_service_role`,
 }
 
 // A deployment has no violation, whatever is in it, and each violation planted is found, with that
@@ -374,8 +374,8 @@ func (a *auditor) fails(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--outputs is missing": {"audit"},
 		"no such file":         {"audit", "--outputs", "/nowhere.json"},
-		`why: got the verb "eats", want one of reads, writes, uses, creates-in, owns`: append(append([]string{"why"}, a.outputs...), "tenant_acme", "eats", "tenant_acme"),
-		`why: got the verb "creates-in" for a table, want another`:                    append(append([]string{"why"}, a.outputs...), "tenant_acme", "creates", "in", "tenant_acme.docs"),
+		`why: "eats" is no verb; give one of reads, writes, uses, creates-in, owns`:  append(append([]string{"why"}, a.outputs...), "tenant_acme", "eats", "tenant_acme"),
+		`why: creates-in does not apply to a table; give one of reads, writes, owns`: append(append([]string{"why"}, a.outputs...), "tenant_acme", "creates", "in", "tenant_acme.docs"),
 	} {
 		cmd := exec.CommandContext(t.Context(), tools.tenantctl, args...)
 		cmd.Env = a.env
@@ -424,7 +424,7 @@ func (v planted) check(t *testing.T, p *platform, a *auditor, super *session) (f
 // sqlFixes are those fixes that are SQL, without what else can be done.
 func sqlFixes(findings []finding) (fixes []string) {
 	for _, f := range findings {
-		if sql := notSQL.ReplaceAllString(f.Fix, ""); startsSQL.MatchString(sql) && !strings.Contains(sql, "whoever") {
+		if sql := notSQL.ReplaceAllString(f.Fix, ""); startsSQL.MatchString(sql) {
 			fixes = append(fixes, sql)
 		}
 	}

@@ -218,6 +218,6 @@ func TestUpAll(t *testing.T) {
 		c.split(t, "acme: {connectionLimit: 5}\nglobex: {}\nhooli: {}\ninitech: {}\n")
 		c.write(t, "Pulumi.prod.yaml", platformConfig+"  tenant-permissions:roles:\n    app:\n      connectionLimit: 50\n")
 		c.env = append(c.env, "PGPORT=1")
-		c.upAll(t, false, []string{"FAILED prod #s, see " + logs + "/prod.log", "the platform failed, so no cell was deployed"})
+		c.upAll(t, false, []string{"FAILED prod #s, see " + logs + "/prod.log", "deploying the platform failed, so no cell was deployed"})
 	})
 }

@@ -28,6 +28,7 @@ import (
 
 	"tenant-permissions/dev/postgres"
 	"tenant-permissions/dev/toolchain"
+	"tenant-permissions/internal/launcher"
 )
 
 // SQLSTATEs that PostgreSQL refuses with.
@@ -134,21 +135,13 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 		}
 		admin.may(t, "ALTER ROLE deployer PASSWORD '"+p.password+"'")
 	}
-	// The project is the committed one, but its program is a few lines that turn into the program
-	// compiled before: linking that anew at every step would take most of the time.
+	// The project is the committed one, but its program was compiled before.
 	project, err := os.ReadFile("../Pulumi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{
-		"Pulumi.yaml": string(project),
-		"go.mod":      "module tenant-permissions\n",
-		"main.go": fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
-			"func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", tools.program),
-	} {
-		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := launcher.WriteProject(p.dir, project, tools.program); err != nil {
+		t.Fatal(err)
 	}
 	p.backend = t.TempDir()
 	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.
@@ -320,8 +313,13 @@ type session struct {
 	warning string
 }
 
-// connect logs in; it returns PostgreSQL's refusal as an error.
+// connect logs in to the stack's database; it returns PostgreSQL's refusal as an error.
 func (p *platform) connect(t *testing.T, login, password string) (*session, error) {
+	t.Helper()
+	return p.connectTo(t, database, login, password)
+}
+
+func (p *platform) connectTo(t *testing.T, database, login, password string) (*session, error) {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(p.server.DSN(login, password, database))
 	if err != nil {
@@ -349,6 +347,16 @@ func (p *platform) connect(t *testing.T, login, password string) (*session, erro
 func (p *platform) login(t *testing.T, login string) *session {
 	t.Helper()
 	s, err := p.connect(t, login, p.passwords(t)[login])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// loginTo logs in to a database with the exported password.
+func (p *platform) loginTo(t *testing.T, database, login string) *session {
+	t.Helper()
+	s, err := p.connectTo(t, database, login, p.passwords(t)[login])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,7 +437,13 @@ func sqlstate(err error) string {
 // relations and functions, and default privileges.
 func (p *platform) catalog(t *testing.T) []string {
 	t.Helper()
-	rows, err := p.superuser(t, database).Query(t.Context(), `
+	return p.catalogOf(t, database)
+}
+
+func (p *platform) catalogOf(t *testing.T, database string) []string {
+	t.Helper()
+	super := p.superuser(t, database)
+	rows, err := super.Query(t.Context(), `
 		SELECT format('role %s %s', rolname, concat_ws(' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit, rolvaliduntil))
 			FROM pg_roles WHERE rolname !~ '^pg_'
 		UNION ALL SELECT format('setting %s %s', setrole::regrole, setconfig) FROM pg_db_role_setting
@@ -447,7 +461,8 @@ func (p *platform) catalog(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	facts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
+	// A session of a superuser keeps others from dropping the database.
+	if err = errors.Join(err, super.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	return facts

@@ -147,7 +147,7 @@ func TestSettings(t *testing.T) {
 		t.Run("one role", func(t *testing.T) {
 			deployer.says(t, 0, []string{"tenant_globex_b", "reset: the config gives role another value"}, "settings", "--reset", "all", "--role", "tenant_globex")
 			deployer.says(t, 0, []string{asConfigured}, "settings", "--role", "tenant_globex")
-			deployer.says(t, 1, []string{`"nobody" is no role of these stacks`}, "settings", "--role", "nobody")
+			deployer.says(t, 1, []string{`"nobody" is not a role of these stacks`}, "settings", "--role", "nobody")
 		})
 		t.Run("all", func(t *testing.T) {
 			deployer.says(t, 0, nil, "settings", "--reset", "all")
@@ -157,7 +157,7 @@ func TestSettings(t *testing.T) {
 		t.Run("what only a superuser resets", func(t *testing.T) {
 			p.superuser(t, database).may(t, "ALTER ROLE tenant_acme SET session_preload_libraries = ''", "ALTER ROLE tenant_acme SET work_mem = '8MB'")
 			if p.user != p.server.User {
-				deployer.says(t, 1, []string{"1 setting could not be reset: a superuser can", "session_preload_libraries", "reset: the config does not give work_mem"}, "settings", "--reset", "all")
+				deployer.says(t, 1, []string{"1 setting could not be reset; reset them as a superuser", "session_preload_libraries", "reset: the config does not give work_mem"}, "settings", "--reset", "all")
 			}
 			a.as(p.server.User, p.server.Password).says(t, 0, nil, "settings", "--reset", "all")
 			a.says(t, 0, []string{asConfigured}, "settings")

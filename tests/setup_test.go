@@ -108,7 +108,7 @@ func TestSetup(t *testing.T) {
 			t.Fatal(err)
 		}
 		has("LOGIN CREATEROLE BYPASSRLS REPLICATION " + database + " other")
-	} else if sqlstate(err) != raisedException || !strings.Contains(err.Error(), "only a superuser gives bypassRowLevelSecurity") {
+	} else if sqlstate(err) != raisedException || !strings.Contains(err.Error(), "only a superuser can give bypassRowLevelSecurity") {
 		t.Errorf("got error %v", err)
 	}
 
@@ -138,8 +138,8 @@ func TestSetup(t *testing.T) {
 			values map[string]string
 			want   string
 		}{
-			"another database": {map[string]string{"postgresql:database": "other"}, "connected to the database " + database + ", want other"},
-			"a superuser":      {map[string]string{"postgresql:username": p.server.User}, "is a superuser and needs none of this"},
+			"another database": {map[string]string{"postgresql:database": "other"}, "this is the database " + database + "; run it in other"},
+			"a superuser":      {map[string]string{"postgresql:username": p.server.User}, "is a superuser and needs no setup"},
 		} {
 			err := p.runSetup(t, p.setup(t, refused.values), nil)
 			if sqlstate(err) != raisedException || !strings.Contains(err.Error(), refused.want) {

@@ -19,6 +19,7 @@ import (
 
 	"tenant-permissions/dev/postgres"
 	"tenant-permissions/dev/toolchain"
+	"tenant-permissions/internal/launcher"
 )
 
 // tools are what every measurement shares.
@@ -124,19 +125,13 @@ func pulumiHome() (string, error) {
 	return filepath.Join(home, ".pulumi"), err
 }
 
-// useProgram makes the project's program the compiled one, by way of a few lines that turn into it:
-// compiling the program itself would take longer than many a run.
+// useProgram makes the project's program the compiled one.
 func (s *site) useProgram(program string) error {
 	project, err := os.ReadFile(filepath.Join(s.checkout, "Pulumi.yaml"))
 	if err != nil {
 		return err
 	}
-	return writeFiles(s.project, map[string]string{
-		"Pulumi.yaml": string(project),
-		"go.mod":      "module tenant-permissions\n",
-		"main.go": fmt.Sprintf("package main\n\nimport (\n\t\"os\"\n\t\"syscall\"\n)\n\n"+
-			"func main() { panic(syscall.Exec(%q, os.Args, os.Environ())) }\n", program),
-	})
+	return launcher.WriteProject(s.project, project, program)
 }
 
 func writeFiles(dir string, files map[string]string) error {

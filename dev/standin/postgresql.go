@@ -39,6 +39,7 @@ func newPostgreSQL(log func(context.Context, string) error) *provider {
 			"postgresql:index/defaultPrivileges:DefaultPrivileges": defaultPrivileges(s),
 			"postgresql:index/schema:Schema":                       schemas(s),
 			"postgresql:index/extension:Extension":                 extensions(s),
+			"postgresql:index/database:Database":                   databases(s),
 		},
 		settings: map[string]property{
 			"host": {}, "username": {}, "password": {secret: true}, "database": {}, "sslmode": {},

@@ -116,10 +116,54 @@ type Tenant struct {
 	AgentsRole string
 	// ExecuteFunctions lets the tenant execute the functions in its schema.
 	ExecuteFunctions bool
+	// Isolation is where the tenant's schema is. Previous is what happens to the schema or the database
+	// of the other isolation, while the tenant moves.
+	Isolation Isolation
+	Previous  Previous
+	// Database is the tenant's own database, if it has one by Isolation or Previous.
+	Database TenantDatabase
 	// Adopt extends the privileges to objects that are in the schema already.
 	Adopt bool
 	// Retire is the step of the tenant's retirement.
 	Retire Retirement
+}
+
+// HasDatabase reports whether the tenant has a database of its own, now or from before a move.
+func (t Tenant) HasDatabase() bool {
+	return t.Isolation == IsolationDatabase || t.Previous != PreviousNone
+}
+
+// Isolation says what separates a tenant from the others besides its role.
+type Isolation string
+
+const (
+	// IsolationSchema is a schema in the stack's database, which many tenants share.
+	IsolationSchema Isolation = "schema"
+	// IsolationDatabase is a database of the tenant's own, with the schema in it.
+	IsolationDatabase Isolation = "database"
+)
+
+// Previous is a step of a tenant's move to the other isolation. Each step is a change of its own in a
+// preview. The last step removes the key previous.
+type Previous string
+
+const (
+	// PreviousNone is a tenant that does not move.
+	PreviousNone Previous = ""
+	// PreviousKeep keeps the schema or the database of the other isolation with all data, without
+	// privileges of the tenant.
+	PreviousKeep Previous = "keep"
+	// PreviousDrop allows that it is dropped with all data once the key previous is gone.
+	PreviousDrop Previous = "drop"
+)
+
+// TenantDatabase is a database of one tenant.
+type TenantDatabase struct {
+	Name string
+	// ConnectionLimit is how many sessions the database may have at once, -1 for no limit.
+	ConnectionLimit int
+	// Encoding, LcCollate and Tablespace are empty for the server's defaults.
+	Encoding, LcCollate, Tablespace string
 }
 
 // Retirement is a step of a tenant's removal. Each step is a change of its own in a preview. The last
@@ -238,6 +282,7 @@ func Load(values Values, env func(string) (string, bool)) (Config, error) {
 	}
 	top.done()
 
+	claimDatabases(cfg, p)
 	if path, taken := claimNames(cfg, p)[cfg.User]; taken {
 		// PostgreSQL refuses the admin option on a role to the user that grants it, and the provider
 		// would change the role that it is logged in as.
@@ -472,9 +517,31 @@ func (o *object) tenant(key string, limits Limits, execute bool) Tenant {
 		agent.done()
 		tenant.Agents[key] = login
 	}
+	o.isolation(key, &tenant)
 	tenant.AgentsRole = tenant.Login.Name + "_agents"
 	if len(tenant.Agents) > 0 && len(tenant.AgentsRole) > MaxNameBytes {
 		o.problems.Add(Join(o.path, "role"), "%s is too long; give at most 56 bytes, because the group role of its agents adds _agents", Show(tenant.Login.Name))
 	}
 	return tenant
+}
+
+// isolation takes the fields about the tenant's database.
+func (o *object) isolation(key string, tenant *Tenant) {
+	tenant.Isolation = field(o, "isolation", IsolationSchema, "schema or database",
+		func(i Isolation) bool { return i == IsolationSchema || i == IsolationDatabase })
+	tenant.Previous = field(o, "previous", PreviousNone, "keep or drop",
+		func(p Previous) bool { return p == PreviousKeep || p == PreviousDrop })
+	database := o.object("database")
+	set := len(database.fields) > 0
+	tenant.Database = TenantDatabase{
+		Name:            field(database, "name", defaultPrefix+key, acceptedDatabase, ValidDatabase),
+		ConnectionLimit: database.int("connectionLimit", -1, -1, "a whole number of sessions, -1 for no limit"),
+		Encoding:        field(database, "encoding", "", acceptedEncoding, encodingRegexp.MatchString),
+		LcCollate:       field(database, "lcCollate", "", acceptedLocale, localeRegexp.MatchString),
+		Tablespace:      field(database, "tablespace", "", acceptedTablespace, ValidDatabase),
+	}
+	database.done()
+	if set && !tenant.HasDatabase() {
+		o.problems.Add(database.path, "the tenant has no database of its own; set isolation to database, or remove this key")
+	}
 }

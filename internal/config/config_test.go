@@ -94,9 +94,9 @@ var badConfigs = []struct {
 			`roles.allTenants.login: unknown key; known keys: name`,
 			`roles.analyst: unknown key; known keys: admin, allTenants, allTenantsAdmin, app`,
 			`roles.app.superuser: unknown key; known keys: bypassRowLevelSecurity, connectionLimit, idleInTransactionSessionTimeout, logins, name, passwordVersion, statementTimeout`,
-			`tenants.acme.conectionLimit: unknown key; did you mean connectionLimit? Known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
-			`tenants.acme.connection_limit: unknown key; did you mean connectionLimit? Known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
-			`tenants.acme.quota: unknown key; known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
+			`tenants.acme.conectionLimit: unknown key; did you mean connectionLimit? Known keys: adopt, agents, connectionLimit, database, executeFunctions, idleInTransactionSessionTimeout, isolation, logins, passwordVersion, previous, retire, role, schema, statementTimeout, suspended`,
+			`tenants.acme.connection_limit: unknown key; did you mean connectionLimit? Known keys: adopt, agents, connectionLimit, database, executeFunctions, idleInTransactionSessionTimeout, isolation, logins, passwordVersion, previous, retire, role, schema, statementTimeout, suspended`,
+			`tenants.acme.quota: unknown key; known keys: adopt, agents, connectionLimit, database, executeFunctions, idleInTransactionSessionTimeout, isolation, logins, passwordVersion, previous, retire, role, schema, statementTimeout, suspended`,
 		},
 	},
 	{
@@ -169,6 +169,24 @@ var badConfigs = []struct {
 		want: []string{
 			`extensionSchema: "public" is not accepted; give a name of a-z, 0-9 and _ that begins with a letter and has at most 63 bytes, not pg_… and not a word reserved by SQL`,
 			`readers.oncall.validUntil: "2030-12-31" is not accepted; give a time with its zone, to the second, such as 2030-12-31T18:00:00Z or 2030-12-31T18:00:00+01:00`,
+		},
+	},
+	{
+		name: "databases", tenants: `{"a":{"isolation":"server"},"b":{"database":{"name":"b"}},"c":{"isolation":"database","database":{"name":"platform"}},"d":{"isolation":"database","database":{"name":"x y","encoding":"","owner":"d","connectionLimit":-2}},
+			"e":{"isolation":"database","database":{"name":"twice"}},"f":{"previous":"drop","database":{"name":"twice"}},"g":{"previous":"gone"},"h":{"isolation":"database","database":{"name":"other"}},"i":{"isolation":"database","database":{"name":"template1"}}}`,
+		other: map[string]string{"closedDatabases": `["other"]`},
+		want: []string{
+			`tenants.a.isolation: "server" is not accepted; give schema or database`,
+			"tenants.b.database: the tenant has no database of its own; set isolation to database, or remove this key",
+			`tenants.c.database.name: "platform" is already taken by postgresql:database; choose another name`,
+			"tenants.d.database.connectionLimit: -2 is not accepted; give a whole number of sessions, -1 for no limit",
+			`tenants.d.database.encoding: "" is not accepted; give the name of an encoding, such as UTF8`,
+			`tenants.d.database.name: "x y" is not accepted; give a name of letters, digits, _ and - that does not begin with - and has at most 63 bytes`,
+			"tenants.d.database.owner: unknown key; known keys: connectionLimit, encoding, lcCollate, name, tablespace",
+			`tenants.f.database.name: "twice" is already taken by tenants.e.database.name; choose another name`,
+			`tenants.g.previous: "gone" is not accepted; give keep or drop`,
+			`tenants.h.database.name: "other" is already taken by closedDatabases; choose another name`,
+			`tenants.i.database.name: "template1" is already taken by PostgreSQL; choose another name`,
 		},
 	},
 	{

@@ -4,8 +4,7 @@ package config
 type Type string
 
 // The types. Map is an object with free keys. Name is a role or a schema, Database a database,
-// Platform the full name of a stack, and Version that of an extension; these four are strings with a
-// pattern. Duration is a time in milliseconds or with a unit, and Time a point in time.
+// Platform the full name of a stack; these three are strings with a pattern, and so is Text. Duration is a time in milliseconds or with a unit, and Time a point in time.
 const (
 	Object   Type = "object"
 	Map      Type = "map"
@@ -16,7 +15,7 @@ const (
 	Name     Type = "name"
 	Database Type = "database"
 	Platform Type = "platform"
-	Version  Type = "version"
+	Text     Type = "text"
 	Duration Type = "duration"
 	Time     Type = "time"
 )
@@ -39,6 +38,8 @@ type Key struct {
 	Words []string
 	// Least is the smallest accepted value of an Integer; the largest is 2147483647.
 	Least int
+	// Pattern is what a Text must match.
+	Pattern string
 	// Meaning is one or more sentences, without Markdown other than code.
 	Meaning string
 }
@@ -65,6 +66,14 @@ func Keys() []Key {
 	keys = append(keys,
 		Key{Path: "tenants.<key>.agents.<key>.suspended", Type: Boolean, Default: "false", Meaning: "`true` refuses new logins of the agent. A tenant that is suspended or retired has its agents suspended too."},
 		Key{Path: "tenants.<key>.executeFunctions", Type: Boolean, Default: "false", Meaning: "`true` lets the tenant execute the functions and procedures in its schema, those that the admin makes later too. One that is `SECURITY DEFINER` runs as its owner, who has the data of every tenant."},
+		Key{Path: "tenants.<key>.isolation", Type: Word, Words: []string{"schema", "database"}, Default: "schema", Meaning: "`schema` is a schema in the stack's database. `database` is a database of the tenant's own, with the schema in it: nobody but the tenant, its agents, the app, the readers and the admin can connect to it, and the tenant to no other that is closed to PUBLIC."},
+		Key{Path: "tenants.<key>.previous", Type: Word, Words: []string{"keep", "drop"}, Meaning: "While a tenant moves to the other isolation: `keep` keeps the schema, or the database, that it had before, with all data and without its privileges. `drop` allows that it is dropped with all data once this key is gone."},
+		Key{Path: "tenants.<key>.database", Type: Object, Default: "{}", Meaning: "The tenant's own database."},
+		Key{Path: "tenants.<key>.database.name", Type: Database, Default: "tenant_<key>", Meaning: "The name of the database. It cannot change after deployment."},
+		Key{Path: "tenants.<key>.database.connectionLimit", Type: Integer, Least: -1, Default: "-1", Meaning: "The number of sessions that the database may have at once, `-1` for no limit. All but superusers count, also the user that the provider connects as: give the tenant and its agents lower limits of their own, or they can keep the provider out."},
+		Key{Path: "tenants.<key>.database.encoding", Type: Text, Pattern: encodingPattern, Meaning: "The encoding, `UTF8` if it is not set. It cannot change after deployment."},
+		Key{Path: "tenants.<key>.database.lcCollate", Type: Text, Pattern: localePattern, Meaning: "The locale of sort order, that of `template0` if it is not set. It cannot change after deployment."},
+		Key{Path: "tenants.<key>.database.tablespace", Type: Text, Pattern: databasePattern, Meaning: "The tablespace, the server's default if it is not set. A change moves the database, which nobody may use meanwhile."},
 		Key{Path: "tenants.<key>.adopt", Type: Boolean, Default: "false", Meaning: "`true` grants the privileges on objects that are in the schema already, too."},
 		Key{Path: "tenants.<key>.suspended", Type: Boolean, Default: "false", Meaning: "`true` refuses new logins. Role, password, data and open sessions stay."},
 		Key{Path: "tenants.<key>.retire", Type: Word, Words: []string{"keep", "drop"}, Meaning: "`keep` takes login and privileges away and keeps the data. `drop` does the same, and allows that the data is dropped once the tenant's key is gone."},
@@ -77,7 +86,7 @@ func Keys() []Key {
 		Key{Path: "closedDatabases", Type: List, Default: "[]", Meaning: "Other databases of the server, `postgres` for instance, from which PUBLIC loses CONNECT. Tenants can connect to all others. The user that the provider connects as must own them."},
 		Key{Path: "extensions", Type: Map, Default: "{}", Meaning: "PostgreSQL's extensions that all roles can use, by name: `vector` for pgvector. They are installed in a schema of their own, which every search path ends with. Not in a cell."},
 		Key{Path: "extensions.<key>", Type: Object, Default: "{}", Meaning: "An extension. If its key goes, it is dropped only if no table, index or function uses it; otherwise the run fails."},
-		Key{Path: "extensions.<key>.version", Type: Version, Meaning: "The version to install, or to update to. Without it a new extension gets the server's default version, and one that exists stays as it is."},
+		Key{Path: "extensions.<key>.version", Type: Text, Pattern: versionPattern, Meaning: "The version to install, or to update to. Without it a new extension gets the server's default version, and one that exists stays as it is."},
 		Key{Path: "extensionSchema", Type: Name, Default: "extensions", Meaning: "The name of the schema of the extensions. It cannot change after deployment. Not in a cell."},
 		Key{Path: "platform", Type: Platform, Meaning: "The full name of the stack that has the shared roles, if this one is a cell: a stack of tenants only."},
 		Key{Path: "readers", Type: Map, Default: "{}", Meaning: "Further read-only logins by key, for instance of an analyst. Each is a member of the app role. Not in a cell."},

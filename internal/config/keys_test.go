@@ -24,6 +24,9 @@ func nested(t *testing.T, path, value string) map[string]string {
 	words := strings.Split(strings.ReplaceAll(path, "<key>", "k"), ".")
 	for i := len(words) - 1; i > 0; i-- {
 		required := ""
+		if i == 2 && len(words) > 3 && words[0] == "tenants" && words[i] == "database" {
+			required = `"isolation":"database",`
+		}
 		if words[i-1] == "logins" && words[i] != "active" {
 			required = `"active":"a",`
 		}
@@ -80,8 +83,8 @@ func TestDescriptionsAreTrue(t *testing.T) {
 			good, bad = quoted("x", "x9_"), quoted("9x", "select", "pg_x", "X", longest+"b")
 		case List:
 			good, bad = []string{`["x", "y-Z"]`}, []string{`["-x"]`, `"x"`}
-		case Version:
-			good, bad = quoted("1.6", "3.4.0-beta_1"), []string{"1.6", `""`, `"1'"`, "null"}
+		case Text:
+			good, bad = quoted("UTF8", "a-b_c"), []string{"1.6", `""`, `"1'"`, "null"}
 		case Duration:
 			good, bad = []string{"0", "1500", `"0s"`, `"15s"`, `"5min"`, `"24d"`, fmt.Sprint(math.MaxInt32)}, []string{"-1", "1.5", `"15"`, `"25d"`, `"-1s"`, `"1m"`, `" 1s"`, fmt.Sprint(math.MaxInt32 + 1), "null"}
 		case Time:
@@ -94,7 +97,7 @@ func TestDescriptionsAreTrue(t *testing.T) {
 			}
 			bad = []string{"[]", "null", `"x"`}
 		case Database:
-			t.Errorf("%s: no such key of the program", key.Path)
+			good, bad = quoted("x", "X-9_"), quoted("-x", "", "a b", longest+"b")
 		}
 		load := func(value string) (Config, error) {
 			if key.Type == Name && !strings.Contains(key.Path, ".") {
@@ -121,7 +124,7 @@ func TestDescriptionsAreTrue(t *testing.T) {
 			continue
 		}
 		value := strings.ReplaceAll(key.Default, "<key>", "k")
-		if key.Type == Name && strings.Contains(key.Path, ".") {
+		if key.Type == Word || key.Type == Database || key.Type == Name && strings.Contains(key.Path, ".") {
 			value = quoted(value)[0]
 		}
 		given, err := load(value)
@@ -132,6 +135,9 @@ func TestDescriptionsAreTrue(t *testing.T) {
 		if i := strings.LastIndexByte(key.Path, '.'); i >= 0 {
 			parent := key.Path[:i]
 			empty := "{}"
+			if strings.HasSuffix(parent, ".database") {
+				parent, empty = strings.TrimSuffix(parent, ".database"), `{"isolation":"database"}`
+			}
 			if strings.HasSuffix(parent, ".logins") {
 				empty = `{"active":"a"}`
 			}
@@ -229,7 +235,7 @@ func keyTable() string {
 		}
 		value := map[Type]string{
 			Map: "object by key", List: "list of databases", Integer: fmt.Sprintf("whole number from %d", key.Least), Boolean: "`true` or `false`",
-			Duration: "milliseconds, or a text such as `15s` or `5min`", Time: "a time such as `2030-12-31T18:00:00Z`", Version: "text",
+			Duration: "milliseconds, or a text such as `15s` or `5min`", Time: "a time such as `2030-12-31T18:00:00Z`", Text: "text",
 			Platform: "`<organization>/<project>/<stack>`", Word: "`" + strings.Join(key.Words, "` or `") + "`",
 		}[key.Type]
 		if value == "" {
@@ -326,8 +332,8 @@ func schemaOf(key Key) record {
 		schema = name
 	case Database:
 		schema = database
-	case Version:
-		schema = record{"type": "string", "pattern": versionPattern}
+	case Text:
+		schema = record{"type": "string", "pattern": key.Pattern}
 	case Duration:
 		schema = record{"anyOf": []record{{"type": "integer", "minimum": 0, "maximum": math.MaxInt32}, {"type": "string", "pattern": durationRegexp.String()}}}
 	case Time:

@@ -24,16 +24,21 @@ const (
 	platformPattern = `^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`
 
 	extensionPattern = `^[a-z][a-z0-9_-]*$`
+	encodingPattern  = `^[A-Za-z0-9_-]+$`
+	localePattern    = `^[A-Za-z0-9_.@-]+$`
 	versionPattern   = `^[A-Za-z0-9][A-Za-z0-9._-]*$`
 
 	// These complete the sentence "give …".
-	acceptedName      = "a name of a-z, 0-9 and _ that begins with a letter and has at most 63 bytes, not pg_… and not a word reserved by SQL"
-	acceptedKey       = "a key of a-z, 0-9 and _ that begins with a letter and has at most 56 bytes"
-	acceptedAgentKey  = "a key of a-z, 0-9 and _ that begins with a letter, not pg_… and not a word reserved by SQL"
-	acceptedExtension = "the name of an extension: a-z, 0-9, _ and -, beginning with a letter, at most 63 bytes"
-	acceptedVersion   = "a version as a text of letters, digits, ., _ and -, such as \"1.6\""
-	acceptedDatabase  = "a name of letters, digits, _ and - that does not begin with - and has at most 63 bytes"
-	acceptedPlatform  = "the full name of the platform's stack, <organization>/<project>/<stack>"
+	acceptedName       = "a name of a-z, 0-9 and _ that begins with a letter and has at most 63 bytes, not pg_… and not a word reserved by SQL"
+	acceptedKey        = "a key of a-z, 0-9 and _ that begins with a letter and has at most 56 bytes"
+	acceptedAgentKey   = "a key of a-z, 0-9 and _ that begins with a letter, not pg_… and not a word reserved by SQL"
+	acceptedExtension  = "the name of an extension: a-z, 0-9, _ and -, beginning with a letter, at most 63 bytes"
+	acceptedEncoding   = "the name of an encoding, such as UTF8"
+	acceptedLocale     = "the name of a locale of the server, such as C or de_DE.utf8"
+	acceptedTablespace = "the name of a tablespace: letters, digits, _ and -, at most 63 bytes"
+	acceptedVersion    = "a version as a text of letters, digits, ., _ and -, such as \"1.6\""
+	acceptedDatabase   = "a name of letters, digits, _ and - that does not begin with - and has at most 63 bytes"
+	acceptedPlatform   = "the full name of the platform's stack, <organization>/<project>/<stack>"
 )
 
 var (
@@ -41,6 +46,8 @@ var (
 	databaseRegexp  = regexp.MustCompile(databasePattern)
 	platformRegexp  = regexp.MustCompile(platformPattern)
 	extensionRegexp = regexp.MustCompile(extensionPattern)
+	encodingRegexp  = regexp.MustCompile(encodingPattern)
+	localeRegexp    = regexp.MustCompile(localePattern)
 	versionRegexp   = regexp.MustCompile(versionPattern)
 )
 
@@ -114,6 +121,32 @@ func claimNames(cfg Config, p *Problems) Claims {
 		p.Add("extensionSchema", "%s is already taken by %s; choose another name", Show(cfg.ExtensionSchema), first)
 	}
 	return c
+}
+
+// TenantDatabases are the databases that the stack makes on its server, each with the path in the
+// config. They have a name space of their own.
+func TenantDatabases(cfg Config) Claims {
+	c := Claims{}
+	c.AddDatabases(&Problems{}, cfg)
+	return c
+}
+
+// claimDatabases adds a problem for each database of a tenant that has the name of another.
+func claimDatabases(cfg Config, p *Problems) {
+	c := Claims{"template0": "PostgreSQL", "template1": "PostgreSQL", "postgres": "PostgreSQL", cfg.Database: "postgresql:database"}
+	for _, name := range cfg.ClosedDatabases {
+		c[name] = "closedDatabases"
+	}
+	c.AddDatabases(p, cfg)
+}
+
+// AddDatabases claims the names of the databases of the config's tenants.
+func (c Claims) AddDatabases(p *Problems, cfg Config) {
+	for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
+		if tenant := cfg.Tenants[key]; tenant.HasDatabase() {
+			c.Add(p, Join("tenants", key)+".database.name", tenant.Database.Name)
+		}
+	}
 }
 
 // Add claims the name for path, or adds a problem if the name is taken.

@@ -22,6 +22,8 @@ const (
 	OutputTenantAgents    = "tenant_agent_login_names"
 	OutputAgentRoles      = "tenant_agents_role_names"
 	OutputExtensionSchema = "extension_schema_name"
+	OutputTenantDatabases = "tenant_database_names"
+	OutputExtensions      = "extension_versions"
 	OutputLimits          = "login_limits"
 	OutputPasswords       = "passwords"
 )
@@ -45,6 +47,7 @@ func Outputs() []Output {
 		{Name: OutputPasswords, ByKey: true, Secret: true, Meaning: "Passwords by login name."},
 		{Name: OutputTenantRoles, ByKey: true, Meaning: "By tenant key: the role that has the privileges. Retired tenants are not in it."},
 		{Name: OutputTenantSchemas, ByKey: true, Meaning: "By tenant key: the schema, of retired tenants too."},
+		{Name: OutputTenantDatabases, ByKey: true, Meaning: "By tenant key: the database that the tenant's schema is in, of retired tenants too."},
 		{Name: OutputTenantAgents, ByKey: true, Meaning: "By tenant key and agent key: the name to log in with."},
 		{Name: OutputAgentRoles, ByKey: true, Meaning: "By tenant key: the group role of the tenant's agents, if it has any."},
 		{Name: OutputRetiredRoles, ByKey: true, Meaning: "By tenant key: the role of a retired tenant. The other outputs, except for the schemas, do not have retired tenants."},
@@ -56,6 +59,7 @@ func Outputs() []Output {
 		{Name: OutputAllTenantsAdmin, Meaning: "The group role that has the admin option on every tenant."},
 		{Name: OutputDatabase, Meaning: "The database."},
 		{Name: OutputExtensionSchema, Meaning: "The schema of the extensions. It is empty if there are none."},
+		{Name: OutputExtensions, ByKey: true, Meaning: "By the name of an extension: its version, empty for the server's default."},
 		{Name: OutputLimits, ByKey: true, Meaning: "By login name: `connectionLimit`, `statementTimeout` and `idleInTransactionSessionTimeout` in milliseconds, and `validUntil` if it is set."},
 	}
 }

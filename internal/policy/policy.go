@@ -100,6 +100,12 @@ func MemberOf(role Role) (groups []Role) {
 	return groups
 }
 
+// IsolatedMemberOf is MemberOf for a tenant with a database of its own, and for its agents: they are no
+// members of AllTenants, which may connect to the database that tenants share.
+func IsolatedMemberOf(role Role) []Role {
+	return slices.DeleteFunc(MemberOf(role), func(group Role) bool { return group == AllTenants })
+}
+
 // Kind is a kind of object that privileges are on, in the provider's words.
 type Kind string
 
@@ -135,6 +141,25 @@ func OnDatabase() []Grant {
 	}
 }
 
+// OnTenantDatabase is who holds what on a database that one tenant has for itself, beside the tenant.
+func OnTenantDatabase() []Grant { return withoutAllTenants(OnDatabase()) }
+
+// OnOwnDatabase is what a tenant, and its agents if it has any, hold on the tenant's own database.
+func OnOwnDatabase() (tenant, agents []Grant) {
+	return []Grant{{Resource: "connect", Role: Tenant, On: Database, Privileges: []string{"CONNECT"}}},
+		[]Grant{{Resource: "agents-connect", Role: Agents, On: Database, Privileges: []string{"CONNECT"}}}
+}
+
+// OnOwnExtensionSchema is OnOwnDatabase for the schema of the extensions in the tenant's database.
+func OnOwnExtensionSchema() (tenant, agents []Grant) {
+	return []Grant{{Resource: "on-extensions", Role: Tenant, On: Schema, Privileges: []string{"USAGE"}}},
+		[]Grant{{Resource: "agents-on-extensions", Role: Agents, On: Schema, Privileges: []string{"USAGE"}}}
+}
+
+func withoutAllTenants(grants []Grant) []Grant {
+	return slices.DeleteFunc(grants, func(grant Grant) bool { return grant.Role == AllTenants })
+}
+
 // OnClosedDatabases is who holds what on each database of closedDatabases. The resource's name goes
 // on with a hyphen and the name of the database.
 func OnClosedDatabases() []Grant {
@@ -157,6 +182,9 @@ func OnExtensionSchema() []Grant {
 		{Resource: "app-on-extensions", Role: App, On: Schema, Privileges: []string{"USAGE"}},
 	}
 }
+
+// OnTenantExtensionSchema is OnExtensionSchema in a database that one tenant has for itself.
+func OnTenantExtensionSchema() []Grant { return withoutAllTenants(OnExtensionSchema()) }
 
 // Defaults are the default privileges on what the admin will create in any schema. None names a
 // schema: those of the app hold for every tenant at once, and PostgreSQL ignores a REVOKE from PUBLIC

@@ -7,6 +7,9 @@ import (
 
 func everyGrant() []Grant {
 	first, last := OnAdopted()
+	own, agents := OnOwnDatabase()
+	ownExtensions, agentsExtensions := OnOwnExtensionSchema()
+	first = slices.Concat(first, own, agents, ownExtensions, agentsExtensions)
 	return slices.Concat(OnDatabase(), OnClosedDatabases(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(), OnExtensionSchema(),
 		OnFunctions(), FunctionDefaults(), OnAgents(), AgentDefaults(), first, last)
 }
@@ -49,10 +52,32 @@ func TestMembershipsDoNotLeak(t *testing.T) {
 	}
 }
 
+// TestOwnDatabase: a tenant with a database of its own can connect to it, and holds nothing by
+// AllTenants, whose members can connect to the database that tenants share.
+func TestOwnDatabase(t *testing.T) {
+	for _, grant := range slices.Concat(OnTenantDatabase(), OnTenantExtensionSchema()) {
+		if grant.Role == AllTenants || grant.Role == Tenant || grant.Role == Agents {
+			t.Errorf("%s is a grant to %s", grant.Resource, grant.Role)
+		}
+	}
+	if groups := IsolatedMemberOf(Tenant); len(groups) > 0 {
+		t.Errorf("a tenant is a member of %v", groups)
+	}
+	if groups := IsolatedMemberOf(Agent); !slices.Equal(groups, []Role{Agents}) {
+		t.Errorf("an agent is a member of %v", groups)
+	}
+	if len(OnTenantDatabase()) != len(OnDatabase())-1 || len(MemberOf(Agent)) != 2 {
+		t.Error("the policy of the shared database has changed")
+	}
+}
+
 // TestResourcesHaveNamesOfTheirOwn: two resources of one stack never share a logical name.
 func TestResourcesHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	first, last := OnAdopted()
+	own, agents := OnOwnDatabase()
+	ownExtensions, agentsExtensions := OnOwnExtensionSchema()
+	first = slices.Concat(first, own, agents, ownExtensions, agentsExtensions)
 	for _, grant := range slices.Concat(OnDatabase(), OnSchemaPublic(), Defaults(), OnTenantSchema(), TenantDefaults(),
 		OnExtensionSchema(), OnFunctions(), FunctionDefaults(), OnAgents(), AgentDefaults(), first, last) {
 		if seen[grant.Resource] || grant.Resource == "" {

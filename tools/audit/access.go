@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// strength is how a role comes by what another holds, from at once to with an effort.
+// strength is how directly a role has what another role has.
 type strength int
 
 const (
-	inherits strength = iota // it has it without doing anything
+	inherits strength = iota // without doing anything
 	sets                     // by SET ROLE
-	admins                   // by its admin option it can give itself the rest
+	admins                   // by an admin option, with which it can grant itself the rest
 )
 
-// reach is the way from a role to one that it is, in the end, a member of.
+// reach is the way from a role to one that it is a member of, directly or through others.
 type reach struct {
 	strength strength
-	// path is the memberships on the way, the role's own first.
+	// path has the memberships on the way, the role's own first.
 	path []membership
 }
 
-// membersOf are all roles that reach a role, themselves and the role included, each by its
-// strongest and then shortest way.
+// membersOf are all roles that reach a role, this role included, each by its strongest and then
+// shortest way.
 func (c *catalog) membersOf(of oid) map[oid]reach {
 	if found, ok := c.reached[of]; ok {
 		return found
@@ -48,9 +48,9 @@ func (c *catalog) membersOf(of oid) map[oid]reach {
 	return found
 }
 
-// leads reports whether a membership takes its member, at this level, to what the role that it is of
-// reaches with the given strength. SET ROLE goes along memberships that allow it, and only then what
-// that role inherits counts; with an admin option one can grant oneself whatever is missing.
+// leads reports whether the member of a membership has, at this level, what the membership's role
+// reaches with the strength onward. SET ROLE works along memberships that allow it, and gives what the
+// last role inherits. With an admin option a member can grant itself what is missing.
 func leads(m membership, level, onward strength) bool {
 	switch level {
 	case inherits:
@@ -93,7 +93,7 @@ func (c *catalog) name(id oid) string {
 	return "a role that is gone"
 }
 
-// Rights, in the order in which they are told.
+// Rights, in the order of reports.
 const (
 	rightRead    = "read"
 	rightWrite   = "write"
@@ -105,7 +105,7 @@ const (
 
 var rightsOrder = []string{rightRead, rightWrite, rightCreate, rightOwn, rightUse, rightConnect}
 
-// right is what a privilege on a kind of object is good for.
+// right is what a privilege on a kind of object allows.
 func right(kind, privilege string) string {
 	switch privilege {
 	case "SELECT":
@@ -116,7 +116,7 @@ func right(kind, privilege string) string {
 		return rightCreate
 	case "CONNECT":
 		return rightConnect
-	default: // USAGE, EXECUTE; REFERENCES and TRIGGER, which let one break the writes of others
+	default: // USAGE and EXECUTE; REFERENCES and TRIGGER, with which a role can break the writes of others
 		if kind != "schema" && kind != "sequence" && kind != "function" {
 			return rightWrite
 		}
@@ -124,19 +124,20 @@ func right(kind, privilege string) string {
 	}
 }
 
-// hold is one reason for a right on an object: what a role, or PUBLIC, holds by itself.
-type hold struct {
-	holder oid
-	right  string
+// ownRight is one reason for a right on an object that a role, or PUBLIC, has by itself and not as a
+// member of another role.
+type ownRight struct {
+	role  oid
+	right string
 	// reason is "direct", "owner", "PUBLIC" or a predefined role.
 	reason string
 	// privilege is what was granted, "" for an owner.
 	privilege privilege
 }
 
-// holds are all reasons for rights on an object, without those by way of its schema.
-func (c *catalog) holds(o *object) (holds []hold) {
-	holds = append(holds, hold{holder: o.owner, right: rightOwn, reason: "owner"})
+// ownRights are all reasons for rights on an object. Who may use its schema does not matter here.
+func (c *catalog) ownRights(o *object) (rights []ownRight) {
+	rights = append(rights, ownRight{role: o.owner, right: rightOwn, reason: "owner"})
 	for _, p := range slices.Concat(c.acls[o.acl], o.columns) {
 		reason := "direct"
 		switch p.grantee {
@@ -145,20 +146,20 @@ func (c *catalog) holds(o *object) (holds []hold) {
 		case o.owner:
 			reason = "owner"
 		}
-		holds = append(holds, hold{p.grantee, right(o.kind, p.name), reason, p})
+		rights = append(rights, ownRight{p.grantee, right(o.kind, p.name), reason, p})
 	}
 	for _, all := range predefined {
 		for _, p := range all.privileges {
 			if role := c.byName[all.role]; role != nil && applies(o.kind, p) {
-				holds = append(holds, hold{role.oid, right(o.kind, p), all.role, privilege{name: p, grantee: role.oid}})
+				rights = append(rights, ownRight{role.oid, right(o.kind, p), all.role, privilege{name: p, grantee: role.oid}})
 			}
 		}
 	}
-	return holds
+	return rights
 }
 
-// predefined are PostgreSQL's own roles whose members have privileges on everything, or that reach
-// everything by the server's files and have none that the catalog knows of.
+// predefined are PostgreSQL's own roles whose members have privileges on everything, and those whose
+// members reach everything through the server's files, without privileges in the catalog.
 var predefined = []struct {
 	role       string
 	privileges []string
@@ -189,17 +190,17 @@ func applies(kind, privilege string) bool {
 // granted is one role's right on an object, by its strongest way.
 type granted struct {
 	reach
-	hold
+	ownRight
 }
 
-// access is what every role but superusers, and PUBLIC, can do with an object: by role and right.
-// What lies in a schema is out of reach without that schema, but for its owner.
+// access is what every role but superusers, and PUBLIC, can do with an object, by role and right. What
+// is in a schema can be used only by its owner and by those who may use the schema.
 func (c *catalog) access(o *object) map[oid]map[string]granted {
 	all := map[oid]map[string]granted{}
-	for _, h := range c.holds(o) {
+	for _, own := range c.ownRights(o) {
 		who := map[oid]reach{0: {}}
-		if h.holder != 0 {
-			who = c.membersOf(h.holder)
+		if own.role != 0 {
+			who = c.membersOf(own.role)
 		}
 		for id, way := range who {
 			if r := c.roles[id]; r != nil && r.super {
@@ -208,8 +209,8 @@ func (c *catalog) access(o *object) map[oid]map[string]granted {
 			if all[id] == nil {
 				all[id] = map[string]granted{}
 			}
-			if old, ok := all[id][h.right]; !ok || cmp.Or(cmp.Compare(way.strength, old.strength), cmp.Compare(len(way.path), len(old.path))) < 0 {
-				all[id][h.right] = granted{way, h}
+			if old, ok := all[id][own.right]; !ok || cmp.Or(cmp.Compare(way.strength, old.strength), cmp.Compare(len(way.path), len(old.path))) < 0 {
+				all[id][own.right] = granted{way, own}
 			}
 		}
 	}
@@ -223,7 +224,7 @@ func (c *catalog) access(o *object) map[oid]map[string]granted {
 		return uses || owns
 	}
 	for id := range into {
-		// Whoever gets into the schema has what PUBLIC has on the object.
+		// Whoever may use the schema has what PUBLIC has on the object.
 		for right, g := range all[0] {
 			if _, has := all[id][right]; !has && enters(id) {
 				if all[id] == nil {
@@ -245,7 +246,7 @@ func (c *catalog) access(o *object) map[oid]map[string]granted {
 	return all
 }
 
-// schemaAccess is the access to a schema, worked out once.
+// schemaAccess is the access to a schema, computed once.
 func (c *catalog) schemaAccess(schema *object) map[oid]map[string]granted {
 	found, ok := c.schemaReach[schema]
 	if !ok {

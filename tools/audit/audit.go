@@ -1,6 +1,6 @@
-// Package audit says who can reach what in the database of one or more stacks, by whatever way, and
-// what of it is not as designed. It needs no superuser, and only Settings and Sessions change
-// anything, on demand.
+// Package audit reports who can reach what in the database of one or more stacks, by any way, and what
+// of it is not as designed. It needs no superuser. Only Settings and Sessions change anything, on
+// demand.
 package audit
 
 import (
@@ -18,14 +18,14 @@ import (
 	"tenant-permissions/tools/connect"
 )
 
-// ErrViolations is what a command ends with that did its work, and found violations or settings that
-// stop runs.
+// ErrViolations is the error of a command that did its work and found violations, or settings that stop
+// runs.
 var ErrViolations = errors.New("the database is not as designed")
 
 // Formats are the forms that a report can have.
 func Formats() []string { return []string{"text", "json", "html"} }
 
-// Run writes a report in one of the formats. It returns ErrViolations if there are some.
+// Run writes a report in one of the formats. It returns ErrViolations if it has violations.
 func Run(ctx context.Context, source *connect.Source, format string, out io.Writer) error {
 	write, ok := map[string]func(io.Writer, Report) error{"text": writeText, "json": writeJSON, "html": func(w io.Writer, r Report) error { return page.Write(w, r) }}[format]
 	if !ok {
@@ -50,7 +50,7 @@ func Why(ctx context.Context, source *connect.Source, question []string, out io.
 }
 
 // connected reads the outputs, connects, reads the catalog and calls do. Before the first run of a
-// stack its outputs are empty. If these may be left out and all are, do is not called.
+// stack its outputs are empty. If they may be and all are, do is not called.
 func connected(ctx context.Context, source *connect.Source, mayBeEmpty bool, do func(*pgx.Conn, *system) error) (err error) {
 	if err := source.Check(); err != nil {
 		return err

@@ -145,7 +145,7 @@ func TestAccessIsPostgreSQLs(t *testing.T) {
 			for _, privilege := range privileges {
 				asked++
 				if want := ask("SELECT "+function+"($1::oid, $2, $3)", m.oid, of, privilege); want != c.inheritsPrivilege(m.oid, o, privilege) {
-					t.Errorf("%s holds %s on %s %s: %t", m.name, privilege, o.kind, o, want)
+					t.Errorf("%s has %s on %s %s: %t", m.name, privilege, o.kind, o, want)
 				}
 			}
 			if o.kind == "table" {
@@ -182,7 +182,7 @@ func stack(change func(record)) string {
 
 type record = map[string]any
 
-// What is wrong with the arguments and the outputs is told at once, before anything is connected to.
+// All problems of the arguments and the outputs are reported at once, before the tool connects.
 func TestBadInput(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -200,14 +200,14 @@ func TestBadInput(t *testing.T) {
 				o["role_names"] = nil
 			})},
 			want: []string{
-				"0.json: tenant_role_names: got [], want names by key", "0.json: app_service_role_name: got 1, want a name",
-				"0.json: role_names: got nothing, want names by key",
+				"0.json: tenant_role_names: [] is not accepted; give the outputs of a deployed stack, which have names by key here", "0.json: app_service_role_name: 1 is not accepted; give the outputs of a deployed stack, which have a name here",
+				"0.json: role_names: missing; give the outputs of a deployed stack, which have names by key here",
 			},
 		},
 		{
 			name:  "missing outputs",
 			files: []string{stack(func(o record) { delete(o, "login_names"); o["outputs_version"] = 2; o["database_name"] = "" })},
-			want:  []string{"0.json: outputs_version: got 2, want 1", `0.json: database_name: got "", want a name`, "0.json: login_names: got nothing, want names by key"},
+			want:  []string{"0.json: outputs_version: 2 is not accepted; this tool reads version 1", `0.json: database_name: "" is not accepted; give the outputs of a deployed stack, which have a name here`, "0.json: login_names: missing; give the outputs of a deployed stack, which have names by key here"},
 		},
 		{
 			name: "outputs that do not fit each other",
@@ -217,8 +217,10 @@ func TestBadInput(t *testing.T) {
 				o["tenant_login_names"], o["retired_role_names"] = record{"acme": "tenant_acme"}, record{"acme": "tenant_acme"}
 			})},
 			want: []string{
-				"0.json: retired_role_names.globex: got nothing, want the role", `0.json: tenant_login_names.hooli: got "", want a name`,
-				`0.json: retired_role_names.acme: got "tenant_acme", want nothing`, `0.json: tenant_role_names.initech: got "tenant_initech", want only tenants`,
+				"0.json: retired_role_names.globex: missing, although tenant_role_names does not have the tenant; deploy the stack, then write its outputs again",
+				"0.json: tenant_login_names.hooli: missing, although tenant_role_names has the tenant;",
+				`0.json: retired_role_names.acme: "tenant_acme" is the role of a tenant that tenant_role_names has, so it is not retired;`,
+				`0.json: tenant_role_names.initech: "tenant_initech" is of a tenant that tenant_schema_names does not have;`,
 			},
 		},
 		{
@@ -233,8 +235,9 @@ func TestBadInput(t *testing.T) {
 				}),
 			},
 			want: []string{
-				`1.json: database_name: got "other", want "postgres"`, "1.json: tenant_schema_names.acme: got the tenant acme, which ",
-				`1.json: role_names.analyst: got "other", want "analyst"`,
+				`1.json: database_name: "other" is not "postgres", which the files before have; give only stacks of one database and one platform`,
+				`0.json has the tenant "acme" already; give each stack once`,
+				`1.json: role_names.analyst: "other" is not "analyst", which the files before have; give only stacks of one platform`,
 			},
 		},
 		{name: "another database", files: []string{stack(func(record) {})}, database: "other", want: []string{`PGDATABASE is "other", but the outputs are of the database "postgres"`}},
@@ -263,8 +266,8 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// A cell that has not run since the platform has changed tells less, or something older, of the
-// shared roles, and counts no less for that.
+// A cell that has not run since the platform has changed has fewer outputs of the shared roles, or older
+// ones, and is accepted.
 func TestStacks(t *testing.T) {
 	dir := t.TempDir()
 	var files []string
@@ -356,7 +359,7 @@ func TestFormats(t *testing.T) {
 		return out.String()
 	}
 	text := audit("text")
-	for _, want := range []string{"\nrole-missing (6)\n  -     admin\n    the stack has the role admin (roles.admin), the server has not\n    fix: pulumi up --refresh\n", "\n  acme  tenant_acme\n", "\nschema-missing (1)\n", "\nNotes\n"} {
+	for _, want := range []string{"\nrole-missing (6)\n  -     admin\n    the stack has the role admin (roles.admin), but the server does not\n    fix: pulumi up --refresh\n", "\n  acme  tenant_acme\n", "\nschema-missing (1)\n", "\nNotes\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -7,13 +7,23 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tenant-permissions/internal/policy"
 )
 
-// report puts all together. Only what is the stacks' is in it: the database, the tenants' schemas
-// and what they hold.
+// accessKey is what objects with the same access have in common.
+type accessKey struct {
+	kind, schema string
+	owner        oid
+	// acl and columns are the privileges on the object and on its columns, as texts.
+	acl, columns string
+}
+
+// report is the whole report. It has the stacks' objects only: the database, and the tenants' schemas
+// with what is in them.
 func (s *system) report(taken time.Time) Report {
 	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
-	lists, principals := map[string]int{}, map[string]Principal{}
+	lists, principals := map[accessKey]int{}, map[string]Principal{}
 	for _, o := range s.objects {
 		tenant := s.tenantBySchema[o.schema]
 		if tenant == nil && o.kind != "database" {
@@ -23,8 +33,7 @@ func (s *system) report(taken time.Time) Report {
 		if tenant != nil {
 			object.Tenant = tenant.Key
 		}
-		// The same owner, list and place make the same access.
-		key := fmt.Sprint(kindGroup(o.kind), "\x00", o.schema, "\x00", o.owner, "\x00", o.acl, "\x00", o.columns)
+		key := accessKey{kindGroup(o.kind), o.schema, o.owner, o.acl, fmt.Sprint(o.columns)}
 		index, known := lists[key]
 		if !known {
 			index = len(r.AccessLists)
@@ -49,7 +58,7 @@ func (s *system) report(taken time.Time) Report {
 	return r
 }
 
-// kindGroup is the same for kinds of objects on which privileges are good for the same.
+// kindGroup is the same for kinds of objects on which privileges mean the same.
 func kindGroup(kind string) string {
 	switch kind {
 	case "view", "materialized view", "foreign table":
@@ -67,13 +76,13 @@ func (s *system) principal(name string) Principal {
 	return Principal{Name: name, Kind: s.kinds[id], Tenant: s.tenantOf[id]}
 }
 
-// accessList is what everybody can do with an object, the tenant's own first.
+// accessList is what each role, and PUBLIC, can do with an object, by name.
 func (s *system) accessList(o *object, tenant *Tenant) []Access {
 	all := s.access(o)
 	list := []Access{}
 	for _, id := range slices.SortedFunc(maps.Keys(all), func(a, b oid) int { return cmp.Compare(s.name(a), s.name(b)) }) {
 		if s.kinds[id] == KindPredefined {
-			continue // nobody logs in as one
+			continue // no one logs in as such a role
 		}
 		rights := all[id]
 		access := Access{Who: s.name(id), Rights: []string{}}
@@ -107,23 +116,21 @@ func (s *system) path(g granted) string {
 	return words
 }
 
-// expectedRights reports whether the design gives these rights on an object, or on everything.
+// expectedRights reports whether the policy gives these rights on an object, or on everything.
 func (s *system) expectedRights(id oid, o *object, tenant *Tenant, rights []string) bool {
 	if s.trusted(id) {
 		return true
 	}
-	only := func(expected ...string) bool {
-		return !slices.ContainsFunc(rights, func(right string) bool { return !slices.Contains(expected, right) })
-	}
-	if tenant == nil {
-		return s.managed(id) && only(rightConnect)
-	}
-	switch s.kinds[id] {
-	case KindTenant, KindTenantLogin:
-		return s.tenantOf[id] == tenant.Key && tenant.Retired == "" && only(rightRead, rightWrite, rightUse)
-	case KindApp, KindReader:
-		return only(rightRead, rightUse) && (o.kind != "sequence" || only(rightRead))
-	default:
+	role, kind := s.policyRole(id), policyKind(o.kind)
+	if role == policy.Tenant && tenant != nil && (s.tenantOf[id] != tenant.Key || tenant.Retired != "") {
 		return false
 	}
+	var expected []string
+	for _, privilege := range policy.Holds(role, kind) {
+		expected = append(expected, right(o.kind, privilege))
+	}
+	if policy.May(role, kind, "EXECUTE") {
+		expected = append(expected, rightUse)
+	}
+	return !slices.ContainsFunc(rights, func(right string) bool { return !slices.Contains(expected, right) })
 }

@@ -12,7 +12,7 @@ import (
 // oid is PostgreSQL's identity of a role or an object; as a grantee, 0 is PUBLIC.
 type oid = uint32
 
-// catalog is what the server says about roles and about the objects of the tenants, in memory.
+// catalog is what the server has of roles and of the tenants' objects, in memory.
 type catalog struct {
 	version  int // such as 15
 	server   string
@@ -32,7 +32,7 @@ type catalog struct {
 	// md5 are the roles with an MD5 password, nil where the passwords cannot be read.
 	md5 map[oid]bool
 
-	// What index and the questions about access make of it.
+	// What index and the questions about access compute from it.
 	edges       map[oid][]membership // by the role that has members
 	schemas     map[string]*object
 	reached     map[oid]map[oid]reach
@@ -98,7 +98,7 @@ type owned struct {
 	what string
 }
 
-// setting is what ALTER ROLE … SET has given a role for its sessions. The value may be anybody's secret:
+// setting is what ALTER ROLE … SET has given a role for its sessions. The value may be a secret:
 // it is compared and never shown.
 type setting struct {
 	role        oid
@@ -107,8 +107,8 @@ type setting struct {
 	database string
 }
 
-// readCatalog reads all of it in one transaction that can only read. Everyone may: what takes a
-// superuser is left out.
+// readCatalog reads the catalog in one read-only transaction. Every role may read it; what only a
+// superuser may read is not in it.
 func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, schemas []string) (*catalog, error) {
 	c := &catalog{roles: map[oid]*role{}, byName: map[string]*role{}, acls: map[string][]privilege{}}
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
@@ -131,7 +131,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, sch
 	return c, nil
 }
 
-// forEach runs a query, scans one row after the other into the same places, and does something with each.
+// forEach runs a query, scans one row after the other into the same variables, and calls do for each.
 func forEach(ctx context.Context, tx pgx.Tx, query string, args, into []any, do func()) error {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
@@ -189,7 +189,7 @@ func (c *catalog) readSettings(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
-	// Whoever owns the database is a member of pg_database_owner without a row that says so.
+	// The owner of the database is a member of pg_database_owner, without a row in pg_auth_members.
 	query := `SELECT roleid, member, grantor, admin_option, inherit_option, set_option FROM pg_auth_members`
 	if c.version < 16 {
 		query = `SELECT roleid, member, grantor, admin_option, rolinherit, true FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = member`
@@ -202,8 +202,8 @@ func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
 	})
 }
 
-// shownQuery has what relations show of those in the schemas $1 with the rights of their owner: a
-// view, and a table with its partitions and those that inherit from it, through others as well.
+// shownQuery has the relations through which others, in the schemas $1, are read with the rights of
+// their owner: views, and tables with partitions or children, through further relations as well.
 const shownQuery = `
 WITH RECURSIVE shows AS (
 	SELECT ev_class AS relation, refobjid AS shown FROM pg_rewrite
@@ -282,7 +282,7 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 	if err := c.readOwned(ctx, tx); err != nil {
 		return err
 	}
-	// Most objects of a schema have the same access list, so each is taken apart once.
+	// Most objects of a schema have the same access list, so each list is expanded once.
 	all := make([]string, 0, len(texts))
 	for text := range texts {
 		all = append(all, text)
@@ -316,8 +316,8 @@ func (c *catalog) readDefaults(ctx context.Context, tx pgx.Tx) error {
 }
 
 // readOwned reads who owns what by the dependencies between objects and roles, which know all kinds
-// of objects in all databases, but for default privileges, which readDefaults reads. Of those of a role
-// with much, a few are told.
+// of objects in all databases, but for default privileges, which readDefaults reads. Of a role
+// that owns much it reads the first few.
 func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
 	var o owned
 	return forEach(ctx, tx, `SELECT refobjid,

@@ -2,7 +2,7 @@ package audit
 
 import "time"
 
-// Report is what an audit of one database found, and what -format json prints.
+// Report is what an audit of one database found, and what --format json prints.
 type Report struct {
 	// Version of this form; fields are only ever added without another version.
 	Version  int       `json:"version"`
@@ -16,8 +16,7 @@ type Report struct {
 	// AccessLists are what the objects' Access points into: most objects of a schema share one list.
 	AccessLists [][]Access `json:"accessLists"`
 	Violations  []Finding  `json:"violations"`
-	// Notes are no violations, but worth to know: what could not be checked without a superuser, for
-	// instance.
+	// Notes are facts that are no violations, such as what only a superuser could have checked.
 	Notes []Finding `json:"notes"`
 }
 
@@ -32,13 +31,13 @@ type Principal struct {
 
 // Kinds of principals.
 const (
-	KindTenant      = "tenant"       // the role that holds a tenant's privileges, and logs in if it has no two logins
-	KindTenantLogin = "tenant login" // one of its two logins
+	KindTenant      = "tenant"       // the role with a tenant's privileges, which logs in unless it has alternating logins
+	KindTenantLogin = "tenant login" // one of its alternating logins
 	KindApp         = "app"          // the app role and its logins
 	KindReader      = "reader"       // further readers and their logins
 	KindAdmin       = "admin"        // the admin role and its logins
-	KindGroup       = "group"        // all_tenants, all_tenants_admin, the claim of a schema's name
-	KindDeployer    = "deployer"     // who owns the database: the stack's connecting user, if it is no superuser
+	KindGroup       = "group"        // all_tenants, all_tenants_admin, and roles that only reserve a schema's name
+	KindDeployer    = "deployer"     // the owner of the database, as whom the stack connects unless it does so as a superuser
 	KindSuperuser   = "superuser"
 	KindPublic      = "PUBLIC"
 	KindPredefined  = "predefined" // PostgreSQL's own, pg_read_all_data for instance
@@ -71,8 +70,8 @@ type Object struct {
 	Access int `json:"access"`
 }
 
-// Access is what one principal can do with an object, by whatever path: rights it holds or inherits,
-// and those that it can take by SET ROLE or by an admin option.
+// Access is what one principal can do with an object, by any path: rights that it has or inherits, and
+// those that it can get by SET ROLE or by an admin option.
 type Access struct {
 	Who string `json:"who"`
 	// Rights are among read, write, create, own, use and connect, in this order. A table counts as
@@ -81,7 +80,7 @@ type Access struct {
 	// Path is why, in words: "direct", "PUBLIC", "owner", "member of app_service_role",
 	// "SET ROLE tenant_acme", "predefined role pg_read_all_data", one step after the other.
 	Path string `json:"path"`
-	// Expected is true if the design gives this.
+	// Expected is true if the policy gives this.
 	Expected bool `json:"expected"`
 }
 

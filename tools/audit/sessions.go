@@ -24,7 +24,7 @@ const (
 	EndNothing Ending = iota
 	// EndSessions ends the sessions.
 	EndSessions
-	// EndLogins takes LOGIN away and then ends the sessions.
+	// EndLogins takes LOGIN away and ends the sessions.
 	EndLogins
 )
 
@@ -41,7 +41,7 @@ func Sessions(ctx context.Context, source *connect.Source, role string, ending E
 		var names []string
 		for _, id := range ids {
 			if s.noLogin[id] && s.kinds[id] != KindTenant && s.kinds[id] != KindTenantLogin {
-				return fmt.Errorf("--role: nobody logs in as %s; give a role that logs in", s.name(id))
+				return fmt.Errorf("--role: %s never logs in; give a role that does", s.name(id))
 			}
 			names = append(names, s.name(id))
 		}
@@ -85,15 +85,15 @@ func listSessions(ctx context.Context, conn *pgx.Conn, stdout io.Writer, names [
 
 // lockOut ends the sessions of roles, and takes LOGIN away from them if it is asked to.
 //
-// A session of a role can hold ALTER ROLE up: an uncommitted ALTER ROLE CURRENT_USER of its own locks
-// the role's row. So LOGIN is taken away on a connection of its own, which waits in line for that
-// lock, while this one ends session after session: the next in line gets the lock.
+// A session of a role can block ALTER ROLE: an uncommitted ALTER ROLE CURRENT_USER locks the role's
+// row. So LOGIN is taken away on a second connection, which waits in the queue for that lock, while
+// this connection ends one session after the other: the next in the queue gets the lock.
 func lockOut(ctx context.Context, conn *pgx.Conn, timeout time.Duration, stdout io.Writer, names []string, lock bool) (err error) {
-	leave, err := join(ctx, conn, names)
+	revoke, err := becomeMember(ctx, conn, names)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leave(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, revoke(context.WithoutCancel(ctx))) }()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	altered := make(chan error, 1)
 	if lock {
@@ -125,11 +125,11 @@ func lockOut(ctx context.Context, conn *pgx.Conn, timeout time.Duration, stdout 
 			canLogIn = false
 		case <-time.After(20 * time.Millisecond):
 		}
-		left, err := endSessions(ctx, conn, names, ended)
+		found, err := endSessions(ctx, conn, names, ended)
 		if err != nil {
 			return fmt.Errorf("ending sessions: %w", err)
 		}
-		if !canLogIn && (left == 0 || !lock) {
+		if !canLogIn && (found == 0 || !lock) {
 			break
 		}
 	}
@@ -153,7 +153,7 @@ func noLogin(ctx context.Context, conn *pgx.Conn, names []string) error {
 
 // endSessions asks all sessions of the roles to end, adds their process IDs to ended, and returns how
 // many there were. A session that is just beginning or ending has no role yet or any more, and
-// PostgreSQL refuses to end it (42501); it is left for the next call.
+// PostgreSQL refuses to end it (42501); the next call ends it.
 func endSessions(ctx context.Context, conn *pgx.Conn, names []string, ended map[int]bool) (found int, err error) {
 	rows, err := conn.Query(ctx, `SELECT pid FROM pg_stat_activity WHERE usename = ANY ($1) AND pid <> pg_backend_pid()`, names)
 	if err != nil {
@@ -180,9 +180,9 @@ func endSessions(ctx context.Context, conn *pgx.Conn, names []string, ended map[
 	return len(pids), nil
 }
 
-// join makes the connected user a member of the roles whose sessions it may not end otherwise:
-// PostgreSQL lets only a member of a role end its sessions. leave takes that back.
-func join(ctx context.Context, conn *pgx.Conn, names []string) (leave func(context.Context) error, err error) {
+// becomeMember makes the connected user a member of the roles whose sessions it could not end
+// otherwise: PostgreSQL lets only a member of a role end its sessions. revoke ends these memberships.
+func becomeMember(ctx context.Context, conn *pgx.Conn, names []string) (revoke func(context.Context) error, err error) {
 	var missing []string
 	rows, err := conn.Query(ctx, `SELECT name FROM unnest($1::text[]) AS name WHERE NOT pg_has_role(name, 'USAGE')`, names)
 	if err != nil {
@@ -192,19 +192,19 @@ func join(ctx context.Context, conn *pgx.Conn, names []string) (leave func(conte
 		return nil, err
 	}
 	var joined []string
-	leave = func(ctx context.Context) error {
+	revoke = func(ctx context.Context) error {
 		for _, name := range slices.Backward(joined) {
 			if _, err := conn.Exec(ctx, "REVOKE "+quoted(name)+" FROM CURRENT_USER"); err != nil {
-				return fmt.Errorf("leaving the role %s: %w", name, err)
+				return fmt.Errorf("revoking the membership in %s: %w", name, err)
 			}
 		}
 		return nil
 	}
 	for _, name := range missing {
 		if _, err := conn.Exec(ctx, "GRANT "+quoted(name)+" TO CURRENT_USER"); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s may not end the sessions of %s; connect as the user that deploys, or as a superuser: %w", conn.Config().User, name, err), leave(ctx))
+			return nil, errors.Join(fmt.Errorf("%s may not end the sessions of %s: connect as the user that deploys, or as a superuser: %w", conn.Config().User, name, err), revoke(ctx))
 		}
 		joined = append(joined, name)
 	}
-	return leave, nil
+	return revoke, nil
 }

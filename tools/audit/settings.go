@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/tools/connect"
 )
 
@@ -120,21 +121,21 @@ func settingName(name string) string {
 	return strings.Join(parts, ".")
 }
 
-// checkSettings looks at the settings of roles. One that stops the provider, and one by which a login
-// acts as another role, is a violation; of the others there is a note.
-func (f *findings) checkSettings() {
-	for _, o := range f.otherSettings() {
-		finding := Finding{Rule: "setting", Tenant: f.tenantOf[o.role], Subject: f.name(o.role), Object: o.name, Text: f.name(o.role) + ": " + o.describe(), Fix: f.fix(o)}
+// checkSettings reports settings of roles that are not as the stacks make them. It is a violation if
+// the provider fails on one, or if a login acts as another role; otherwise it is a note.
+func (s *system) checkSettings(f *findings) {
+	for _, o := range s.otherSettings() {
+		found := Finding{Rule: ruleSetting, Tenant: s.tenantOf[o.role], Subject: s.name(o.role), Object: o.name, Text: s.name(o.role) + ": " + o.describe(), Fix: s.fix(o)}
 		switch {
 		case o.blocks != "":
-			finding.Rule = "setting-stops-runs"
-			f.violations = append(f.violations, finding)
+			found.Rule = ruleSettingBlocks
+			f.violation(found)
 		case o.name == "role":
-			finding.Rule = "setting-other-role"
-			finding.Text = f.name(o.role) + " acts as another role than the stacks say once it is logged in"
-			f.violations = append(f.violations, finding)
+			found.Rule = ruleSettingRole
+			found.Text = s.name(o.role) + " acts as another role than the stacks say"
+			f.violation(found)
 		default:
-			f.notes = append(f.notes, finding)
+			f.note(found)
 		}
 	}
 }
@@ -148,7 +149,7 @@ const (
 
 // Settings lists the settings of the stacks' roles that are not as the config has them, and resets
 // them on demand. If a role is given, the list is of that role and of its logins. Settings returns
-// ErrViolations if some are left that stop runs.
+// ErrViolations if settings remain that stop runs.
 func Settings(ctx context.Context, source *connect.Source, reset, role string, out io.Writer) error {
 	if !slices.Contains([]string{ResetNothing, ResetBlocking, ResetAll}, reset) {
 		return fmt.Errorf("--reset %q is not accepted: give %s or %s", reset, ResetBlocking, ResetAll)
@@ -194,14 +195,14 @@ func (s *system) resetSettings(ctx context.Context, conn *pgx.Conn, stdout io.Wr
 		return err
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("%s could not be reset: a superuser can:\n%w", count(len(failed), "setting"), errors.Join(failed...))
+		return fmt.Errorf("%s could not be reset; reset them as a superuser:\n%w", count(len(failed), "setting"), errors.Join(failed...))
 	}
 	if blocking > 0 {
 		verb := "stops"
 		if blocking > 1 {
 			verb = "stop"
 		}
-		return fmt.Errorf("%s %s runs, --reset %s resets: %w", count(blocking, "setting"), verb, ResetBlocking, ErrViolations)
+		return fmt.Errorf("%s %s runs; reset them with --reset %s: %w", count(blocking, "setting"), verb, ResetBlocking, ErrViolations)
 	}
 	return nil
 }
@@ -210,11 +211,11 @@ func (s *system) resetSettings(ctx context.Context, conn *pgx.Conn, stdout io.Wr
 func (s *system) withLogins(name string) ([]oid, error) {
 	role := s.byName[name]
 	if role == nil || !s.managed(role.oid) {
-		return nil, fmt.Errorf("%q is no role of these stacks; give the name of a tenant's role, of a reader, of the app or of the admin's login", name)
+		return nil, fmt.Errorf("%s is not a role of these stacks; give the name of a tenant's role, of a reader, of the app or of the admin's login", config.Show(name))
 	}
 	ids := []oid{role.oid}
-	for _, half := range []string{"_a", "_b"} {
-		if login := s.byName[name+half]; login != nil && s.managed(login.oid) && s.isMember(role.oid, login.oid) {
+	for _, suffix := range config.AlternatingSuffixes() {
+		if login := s.byName[name+"_"+suffix]; login != nil && s.managed(login.oid) && s.isMember(role.oid, login.oid) {
 			ids = append(ids, login.oid)
 		}
 	}

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
+	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 	"tenant-permissions/tools/connect"
 )
 
@@ -17,7 +20,7 @@ type declared struct {
 	database string
 	// Names of the shared roles.
 	app, admin, allTenants, allTenantsAdmin string
-	// readers are the roles of further readers by key, "" where outputs tell their login only.
+	// readers are the roles of further readers by key, "" where the outputs have only their login.
 	readers map[string]string
 	// logins are what app, admin and readers log in with, by key: more than one where a cell has not
 	// run since the platform has changed.
@@ -31,13 +34,41 @@ type outputs struct {
 	roles, logins, tenantRoles, tenantLogins, tenantSchemas, retiredRoles map[string]string
 }
 
-// readStacks reads the outputs of all stacks of a database: the platform and its cells. All problems
-// are reported at once. If outputs may be empty, such a stack counts as not deployed.
+// output is a value of one stack's outputs, and where it is kept.
+type output[T any] struct {
+	name     string
+	to       *T
+	optional bool // was added to the outputs after their first version
+}
+
+func (o *outputs) names() []output[string] {
+	return []output[string]{
+		{name: policy.OutputDatabase, to: &o.database},
+		{name: policy.OutputApp, to: &o.app},
+		{name: policy.OutputAdmin, to: &o.admin},
+		{name: policy.OutputAllTenants, to: &o.allTenants},
+		{name: policy.OutputAllTenantsAdmin, to: &o.allTenantsAdmin},
+	}
+}
+
+func (o *outputs) namesByKey() []output[map[string]string] {
+	return []output[map[string]string]{
+		{policy.OutputRoles, &o.roles, true},
+		{policy.OutputLogins, &o.logins, false},
+		{policy.OutputTenantRoles, &o.tenantRoles, false},
+		{policy.OutputTenantLogins, &o.tenantLogins, false},
+		{policy.OutputTenantSchemas, &o.tenantSchemas, false},
+		{policy.OutputRetiredRoles, &o.retiredRoles, true},
+	}
+}
+
+// readStacks reads the outputs of all stacks of a database: the platform and its cells. It reports all
+// problems at once. If outputs may be empty, such a stack counts as not deployed.
 func readStacks(source *connect.Source, mayBeEmpty bool) (declared, error) {
 	d := declared{readers: map[string]string{}, logins: map[string][]string{}}
 	var problems []error
-	claimed := map[string]string{} // by tenant key, role and schema: the file that has it
-	var first outputs
+	files := map[string]string{} // by tenant, role and schema: the file that has it
+	var first *outputs
 	for _, file := range source.Outputs {
 		var values map[string]json.RawMessage
 		if err := source.ReadTo(file, &values); err != nil {
@@ -52,127 +83,130 @@ func readStacks(source *connect.Source, mayBeEmpty bool) (declared, error) {
 			problems = append(problems, err)
 			continue
 		}
-		if first.database == "" {
+		if first == nil {
 			first = o
 			d.database, d.app, d.admin, d.allTenants, d.allTenantsAdmin = o.database, o.app, o.admin, o.allTenants, o.allTenantsAdmin
 		}
-		for _, same := range []struct{ output, got, want string }{
-			{"database_name", o.database, first.database},
-			{"app_service_role_name", o.app, first.app},
-			{"admin_service_role_name", o.admin, first.admin},
-			{"all_tenants_role_name", o.allTenants, first.allTenants},
-			{"all_tenants_admin_role_name", o.allTenantsAdmin, first.allTenantsAdmin},
-		} {
-			if same.got != same.want {
-				problems = append(problems, fmt.Errorf("%s: %s: got %q, want %q, as in the files before: one audit is of one database", file, same.output, same.got, same.want))
-			}
-		}
-		for _, key := range sortedKeys(o.logins) {
-			if !slices.Contains(d.logins[key], o.logins[key]) {
-				d.logins[key] = append(d.logins[key], o.logins[key])
-			}
-			if key == "app" || key == "admin" {
-				continue
-			}
-			if role := d.readers[key]; role != "" && o.roles[key] != "" && role != o.roles[key] {
-				problems = append(problems, fmt.Errorf("%s: role_names.%s: got %q, want %q, as in the files before", file, key, o.roles[key], role))
-			}
-			d.readers[key] = cmp.Or(d.readers[key], o.roles[key])
-		}
-		for _, key := range sortedKeys(o.tenantSchemas) {
-			tenant := Tenant{Key: key, Role: o.tenantRoles[key], Login: o.tenantLogins[key], Retired: o.retiredRoles[key], Schema: o.tenantSchemas[key], Stack: file}
-			for _, claim := range []string{"the tenant " + key, "the role " + tenant.Role + tenant.Retired, "the schema " + tenant.Schema} {
-				if other, taken := claimed[claim]; taken {
-					problems = append(problems, fmt.Errorf("%s: tenant_schema_names.%s: got %s, which %s has already: want each stack once", file, key, claim, other))
-				}
-				claimed[claim] = file
-			}
-			d.tenants = append(d.tenants, tenant)
-		}
+		problems = append(problems, differences(file, o, first)...)
+		problems = append(problems, d.addLogins(file, o)...)
+		problems = append(problems, d.addTenants(file, o, files)...)
 	}
 	slices.SortFunc(d.tenants, func(a, b Tenant) int { return strings.Compare(a.Key, b.Key) })
 	return d, errors.Join(problems...)
 }
 
-// readOutputs reads those of one stack. What has been added to the outputs since their first
-// version may be missing.
-func readOutputs(file string, values map[string]json.RawMessage) (o outputs, err error) {
-	var problems []error
-	problem := func(output, got, want string) {
-		problems = append(problems, fmt.Errorf("%s: %s: got %s, want %s", file, output, got, want))
-	}
-	if version, ok := values["outputs_version"]; ok && string(version) != "1" {
-		problem("outputs_version", string(version), "1")
-	}
-	for _, name := range []struct {
-		output string
-		to     *string
-	}{
-		{"database_name", &o.database},
-		{"app_service_role_name", &o.app},
-		{"admin_service_role_name", &o.admin},
-		{"all_tenants_role_name", &o.allTenants},
-		{"all_tenants_admin_role_name", &o.allTenantsAdmin},
-	} {
-		if json.Unmarshal(values[name.output], name.to) != nil || *name.to == "" {
-			problem(name.output, show(values[name.output]), "a name, as a deployed stack has it")
+// differences are the shared names that are not those of the first stack.
+func differences(file string, o, first *outputs) (problems []error) {
+	wanted := first.names()
+	for i, name := range o.names() {
+		if *name.to != *wanted[i].to {
+			problems = append(problems, fmt.Errorf("%s: %s: %s is not %s, which the files before have; give only stacks of one database and one platform",
+				file, name.name, config.Show(*name.to), config.Show(*wanted[i].to)))
 		}
 	}
-	for _, names := range []struct {
-		output   string
-		to       *map[string]string
-		optional bool
-	}{
-		{"role_names", &o.roles, true},
-		{"login_names", &o.logins, false},
-		{"tenant_role_names", &o.tenantRoles, false},
-		{"tenant_login_names", &o.tenantLogins, false},
-		{"tenant_schema_names", &o.tenantSchemas, false},
-		{"retired_role_names", &o.retiredRoles, true},
-	} {
-		raw, ok := values[names.output]
+	return problems
+}
+
+// addLogins adds the logins of the app, the admin and the readers, and the readers.
+func (d *declared) addLogins(file string, o *outputs) (problems []error) {
+	for _, key := range sortedKeys(o.logins) {
+		if !slices.Contains(d.logins[key], o.logins[key]) {
+			d.logins[key] = append(d.logins[key], o.logins[key])
+		}
+		if key == "app" || key == "admin" {
+			continue
+		}
+		if role := d.readers[key]; role != "" && o.roles[key] != "" && role != o.roles[key] {
+			problems = append(problems, fmt.Errorf("%s: %s: %s is not %s, which the files before have; give only stacks of one platform",
+				file, config.Join(policy.OutputRoles, key), config.Show(o.roles[key]), config.Show(role)))
+		}
+		d.readers[key] = cmp.Or(d.readers[key], o.roles[key])
+	}
+	return problems
+}
+
+// addTenants adds the tenants of a stack, and notes in files what each takes.
+func (d *declared) addTenants(file string, o *outputs, files map[string]string) (problems []error) {
+	for _, key := range sortedKeys(o.tenantSchemas) {
+		tenant := Tenant{Key: key, Role: o.tenantRoles[key], Login: o.tenantLogins[key], Retired: o.retiredRoles[key], Schema: o.tenantSchemas[key], Stack: file}
+		for _, taken := range []string{
+			"the tenant " + config.Show(key), "the role " + config.Show(tenant.Role+tenant.Retired), "the schema " + config.Show(tenant.Schema),
+		} {
+			if other := files[taken]; other != "" {
+				problems = append(problems, fmt.Errorf("%s: %s: %s has %s already; give each stack once", file, config.Join(policy.OutputTenantSchemas, key), other, taken))
+			}
+			files[taken] = file
+		}
+		d.tenants = append(d.tenants, tenant)
+	}
+	return problems
+}
+
+// readOutputs reads the outputs of one stack.
+func readOutputs(file string, values map[string]json.RawMessage) (*outputs, error) {
+	o := &outputs{}
+	var problems []error
+	if version, ok := values[policy.OutputVersion]; ok && string(version) != strconv.Itoa(policy.OutputsVersion) {
+		problems = append(problems, fmt.Errorf("%s: %s: %s is not accepted; this tool reads version %d, so use the tool of the commit that deployed the stack",
+			file, policy.OutputVersion, config.Show(version), policy.OutputsVersion))
+	}
+	unreadable := func(output, wanted string) {
+		problem := fmt.Errorf("%s: %s: missing; give the outputs of a deployed stack, which have %s here", file, output, wanted)
+		if raw := values[output]; len(raw) > 0 && string(raw) != "null" {
+			problem = fmt.Errorf("%s: %s: %s is not accepted; give the outputs of a deployed stack, which have %s here", file, output, config.Show(raw), wanted)
+		}
+		problems = append(problems, problem)
+	}
+	for _, name := range o.names() {
+		if json.Unmarshal(values[name.name], name.to) != nil || *name.to == "" {
+			unreadable(name.name, "a name")
+		}
+	}
+	for _, names := range o.namesByKey() {
+		raw, ok := values[names.name]
 		if !ok && names.optional {
 			continue
 		}
 		if json.Unmarshal(raw, names.to) != nil || *names.to == nil {
-			problem(names.output, show(raw), "names by key, as a deployed stack has them")
+			unreadable(names.name, "names by key")
 		}
 	}
 	if len(problems) > 0 {
-		return o, errors.Join(problems...)
+		return nil, errors.Join(problems...)
 	}
-	for _, key := range sortedKeys(o.tenantSchemas) {
-		switch role, login, retired := o.tenantRoles[key], o.tenantLogins[key], o.retiredRoles[key]; {
-		case role == "" && retired == "":
-			problem("retired_role_names."+key, "nothing", "the role of a tenant that has a schema and is not among tenant_role_names; deploy the stack anew if it has no such output")
-		case (role == "") != (login == ""):
-			problem("tenant_login_names."+key, fmt.Sprintf("%q", login), "a name if tenant_role_names has one")
-		case role != "" && retired != "":
-			problem("retired_role_names."+key, fmt.Sprintf("%q", retired), "nothing, for tenant_role_names has the tenant")
-		}
+	for _, contradiction := range o.contradictions() {
+		problems = append(problems, fmt.Errorf("%s: %s; deploy the stack, then write its outputs again", file, contradiction))
 	}
-	for output, names := range map[string]map[string]string{"tenant_role_names": o.tenantRoles, "tenant_login_names": o.tenantLogins, "retired_role_names": o.retiredRoles} {
-		for key := range names {
-			if o.tenantSchemas[key] == "" {
-				problem(output+"."+key, fmt.Sprintf("%q", names[key]), "only tenants that tenant_schema_names has")
-			}
-		}
-	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return o, errors.Join(problems...)
 }
 
-// show is a value of the outputs in an error.
-func show(raw json.RawMessage) string {
-	const most = 60
-	switch {
-	case len(raw) == 0 || string(raw) == "null":
-		return "nothing"
-	case len(raw) > most:
-		return string(raw[:most]) + "…"
-	default:
-		return string(raw)
+// contradictions are what the outputs of one deployed stack never have, sorted.
+func (o *outputs) contradictions() (found []string) {
+	add := func(output, key, text string) { found = append(found, config.Join(output, key)+": "+text) }
+	for _, key := range sortedKeys(o.tenantSchemas) {
+		switch role, login, retired := o.tenantRoles[key], o.tenantLogins[key], o.retiredRoles[key]; {
+		case role == "" && retired == "":
+			add(policy.OutputRetiredRoles, key, "missing, although "+policy.OutputTenantRoles+" does not have the tenant")
+		case role != "" && login == "":
+			add(policy.OutputTenantLogins, key, "missing, although "+policy.OutputTenantRoles+" has the tenant")
+		case role == "" && login != "":
+			add(policy.OutputTenantLogins, key, config.Show(login)+" is the login of a tenant that "+policy.OutputTenantRoles+" does not have")
+		case role != "" && retired != "":
+			add(policy.OutputRetiredRoles, key, config.Show(retired)+" is the role of a tenant that "+policy.OutputTenantRoles+" has, so it is not retired")
+		}
 	}
+	for _, names := range o.namesByKey() {
+		if !slices.Contains([]string{policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputRetiredRoles}, names.name) {
+			continue
+		}
+		for _, key := range sortedKeys(*names.to) {
+			if o.tenantSchemas[key] == "" {
+				add(names.name, key, config.Show((*names.to)[key])+" is of a tenant that "+policy.OutputTenantSchemas+" does not have")
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

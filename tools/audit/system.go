@@ -6,36 +6,53 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 )
 
-// system is the server's catalog with what the stacks say it should be.
+// system is the server's catalog, and what it should be according to the stacks and the policy.
 type system struct {
 	*catalog
 	declared
-	// kinds and tenantOf tell of a role what it is, and the key of its tenant.
+	// kinds are the kinds of principals, such as KindTenant, and tenantOf the keys of tenants, by role.
 	kinds    map[oid]string
 	tenantOf map[oid]string
-	// expected are the memberships of the design, and whether they have the admin option.
+	// expected are the memberships of the policy, and whether they have the admin option.
 	expected map[edge]bool
-	// noLogin are managed roles that nobody is to log in as.
+	// noLogin are managed roles that must not log in.
 	noLogin map[oid]bool
 	// configured are the settings of managed roles that the stacks make, by role and name.
 	configured map[oid]map[string]string
 	// tenantBySchema are the tenants by the name of their schema.
 	tenantBySchema map[string]*Tenant
-	missing        []Finding
+	// missing has a finding for each role that the stacks have and the server does not.
+	missing []Finding
 }
 
 // edge is a membership without its options.
 type edge struct{ role, member oid }
 
-// newSystem finds out which role is what.
+// newSystem finds out which role is which.
 func newSystem(c *catalog, d declared) *system {
 	s := &system{
 		catalog: c, declared: d, kinds: map[oid]string{}, tenantOf: map[oid]string{},
 		expected: map[edge]bool{}, noLogin: map[oid]bool{}, configured: map[oid]map[string]string{}, tenantBySchema: map[string]*Tenant{},
 	}
-	for id, r := range c.roles {
+	s.classify()
+	shared := s.addShared()
+	for _, key := range sortedKeys(d.readers) {
+		s.addReader(key, shared)
+	}
+	for i := range d.tenants {
+		s.addTenant(&d.tenants[i], shared)
+	}
+	return s
+}
+
+// classify sets the kinds that do not depend on the stacks.
+func (s *system) classify() {
+	for id, r := range s.roles {
 		switch {
 		case r.super:
 			s.kinds[id] = KindSuperuser
@@ -45,67 +62,82 @@ func newSystem(c *catalog, d declared) *system {
 			s.kinds[id] = KindOther
 		}
 	}
-	if owner := c.databaseOwner(); owner != 0 && s.kinds[owner] != KindSuperuser {
-		s.kinds[owner] = KindDeployer
-		for _, m := range c.edges[owner] {
-			// Who has made it can have all that it has, as the server's administrator: from
-			// PostgreSQL 16 on, the admin option and nothing more tells that.
-			if m.admin && !m.inherit && !m.set && s.kinds[m.member] == KindOther {
-				s.kinds[m.member] = KindDeployer
+	owner := s.databaseOwner()
+	if owner == 0 || s.kinds[owner] == KindSuperuser {
+		return
+	}
+	s.kinds[owner] = KindDeployer
+	for _, m := range s.edges[owner] {
+		// The role that made the owner, such as the server's administrator, can get all that the
+		// owner has. From PostgreSQL 16 on it has the admin option and nothing more.
+		if m.admin && !m.inherit && !m.set && s.kinds[m.member] == KindOther {
+			s.kinds[m.member] = KindDeployer
+		}
+	}
+}
+
+// addShared adds the roles that exist once, and returns them. One that the server does not have is 0.
+func (s *system) addShared() map[policy.Role]oid {
+	shared := map[policy.Role]oid{
+		policy.App:             s.manage(s.app, KindApp, "", "roles.app"),
+		policy.Admin:           s.manage(s.admin, KindAdmin, "", "roles.admin"),
+		policy.AllTenants:      s.manage(s.allTenants, KindGroup, "", "roles.allTenants"),
+		policy.AllTenantsAdmin: s.manage(s.allTenantsAdmin, KindGroup, "", "roles.allTenantsAdmin"),
+	}
+	for role, id := range shared {
+		s.noLogin[id] = !policy.LogsIn(role)
+	}
+	s.expect(policy.SharedMemberships(), shared)
+	for _, login := range s.declared.logins["app"] {
+		s.addLogins(shared[policy.App], login, KindApp, "", "roles.app", map[string]string{"role": s.app})
+	}
+	for _, login := range s.declared.logins["admin"] {
+		s.addAdminLogins(shared[policy.Admin], login)
+	}
+	return shared
+}
+
+// addReader adds a reader and its alternating logins.
+func (s *system) addReader(key string, shared map[policy.Role]oid) {
+	path, name := config.Join("readers", key), s.readers[key]
+	if name == "" {
+		name = s.roleBehind(s.declared.logins[key][0])
+	}
+	reader := s.manage(name, KindReader, "", path)
+	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.App: shared[policy.App], policy.Reader: reader})
+	for _, login := range s.declared.logins[key] {
+		s.addLogins(reader, login, KindReader, "", path, map[string]string{"role": name})
+	}
+}
+
+// addTenant adds the role of a tenant, its alternating logins, and the role that reserves its schema's
+// name.
+func (s *system) addTenant(t *Tenant, shared map[policy.Role]oid) {
+	s.tenantBySchema[t.Schema] = t
+	path, name := config.Join("tenants", t.Key), t.Role+t.Retired // of which one is empty
+	role := s.manage(name, KindTenant, t.Key, path)
+	s.expect(policy.TenantMemberships(), map[policy.Role]oid{
+		policy.AllTenants: shared[policy.AllTenants], policy.AllTenantsAdmin: shared[policy.AllTenantsAdmin], policy.Tenant: role,
+	})
+	s.configure(role, map[string]string{"search_path": t.Schema})
+	loginSettings := map[string]string{"role": name, "search_path": t.Schema}
+	if t.Retired == "" {
+		s.addLogins(role, t.Login, KindTenantLogin, t.Key, path, loginSettings)
+	} else {
+		s.noLogin[role] = true
+		// The outputs do not have the logins of retired tenants.
+		for _, suffix := range config.AlternatingSuffixes() {
+			if r := s.byName[name+"_"+suffix]; r != nil && s.isMember(role, r.oid) {
+				s.manage(r.name, KindTenantLogin, t.Key, path)
+				s.expectLogin(role, r.oid)
+				s.configure(r.oid, loginSettings)
+				s.noLogin[r.oid] = true
 			}
 		}
 	}
-	app, admin := s.manage(d.app, KindApp, "", "roles.app"), s.manage(d.admin, KindAdmin, "", "roles.admin")
-	allTenants, allTenantsAdmin := s.manage(d.allTenants, KindGroup, "", "roles.allTenants"), s.manage(d.allTenantsAdmin, KindGroup, "", "roles.allTenantsAdmin")
-	for _, id := range []oid{admin, allTenants, allTenantsAdmin} {
-		s.noLogin[id] = true
+	if t.Schema != name {
+		s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
 	}
-	s.expect(app, admin, true)
-	s.expect(allTenantsAdmin, admin, false)
-	for _, login := range d.logins["app"] {
-		s.logins(app, login, KindApp, "", "roles.app", map[string]string{"role": d.app})
-	}
-	for _, login := range d.logins["admin"] {
-		s.adminLogins(admin, login)
-	}
-	for _, key := range sortedKeys(d.readers) {
-		name := d.readers[key]
-		if name == "" {
-			name = s.roleBehind(d.logins[key][0])
-		}
-		reader := s.manage(name, KindReader, "", "roles."+key)
-		s.expect(app, reader, false)
-		for _, login := range d.logins[key] {
-			s.logins(reader, login, KindReader, "", "roles."+key, map[string]string{"role": name})
-		}
-	}
-	for i := range d.tenants {
-		t := &d.tenants[i]
-		s.tenantBySchema[t.Schema] = t
-		path := "tenants." + t.Key
-		role := s.manage(t.Role+t.Retired, KindTenant, t.Key, path)
-		s.expect(allTenants, role, false)
-		s.expect(role, allTenantsAdmin, true)
-		s.configure(role, map[string]string{"search_path": t.Schema})
-		loginSettings := map[string]string{"role": t.Role + t.Retired, "search_path": t.Schema}
-		if t.Retired == "" {
-			s.logins(role, t.Login, KindTenantLogin, t.Key, path, loginSettings)
-		} else {
-			s.noLogin[role] = true
-			for _, half := range []string{"_a", "_b"} {
-				if r := c.byName[t.Retired+half]; r != nil && s.isMember(role, r.oid) {
-					s.manage(r.name, KindTenantLogin, t.Key, path)
-					s.expect(role, r.oid, false)
-					s.configure(r.oid, loginSettings)
-					s.noLogin[r.oid] = true
-				}
-			}
-		}
-		if t.Schema != t.Role+t.Retired {
-			s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
-		}
-	}
-	return s
 }
 
 func (c *catalog) databaseOwner() oid {
@@ -117,13 +149,14 @@ func (c *catalog) databaseOwner() oid {
 	return 0
 }
 
-// manage notes that a role is one of the stacks', or that it is missing.
+// manage records that a role is one of the stacks', or that it is missing, and returns it. A missing
+// role is 0.
 func (s *system) manage(name, kind, tenant, path string) oid {
 	r := s.byName[name]
 	if r == nil {
 		finding := Finding{
-			Rule: "role-missing", Tenant: tenant, Subject: name,
-			Text: "the stack has the role " + name + " (" + path + "), the server has not",
+			Rule: ruleRoleMissing, Tenant: tenant, Subject: name,
+			Text: "the stack has the role " + name + " (" + path + "), but the server does not",
 			Fix:  "pulumi up --refresh",
 		}
 		if !slices.Contains(s.missing, finding) {
@@ -140,10 +173,19 @@ func (s *system) manage(name, kind, tenant, path string) oid {
 	return r.oid
 }
 
-// expect notes a membership of the design.
-func (s *system) expect(role, member oid, admin bool) {
-	if role != 0 && member != 0 {
-		s.expected[edge{role, member}] = admin
+// expect records the memberships of the policy between the given roles. A role that is missing is 0.
+func (s *system) expect(memberships []policy.Membership, roles map[policy.Role]oid) {
+	for _, m := range memberships {
+		if of, member := roles[m.Of], roles[m.Member]; of != 0 && member != 0 {
+			s.expected[edge{of, member}] = m.AdminOption
+		}
+	}
+}
+
+// expectLogin records that an alternating login is a member of the role that it acts as.
+func (s *system) expectLogin(role, login oid) {
+	if role != 0 && login != 0 {
+		s.expected[edge{role, login}] = false
 	}
 }
 
@@ -151,43 +193,43 @@ func (c *catalog) isMember(role, member oid) bool {
 	return slices.ContainsFunc(c.edges[role], func(m membership) bool { return m.member == member })
 }
 
-// configure notes the settings that the stacks give a role.
+// configure records the settings that the stacks give a role.
 func (s *system) configure(role oid, settings map[string]string) {
 	if role != 0 {
 		s.configured[role] = settings
 	}
 }
 
-// logins notes the two logins of a role with their settings, if login is one of them. A login of its
-// own is the role.
-func (s *system) logins(role oid, login, kind, tenant, path string, settings map[string]string) {
+// addLogins adds the alternating logins of a role with their settings, if login is one of them. Without
+// alternating logins the login is the role itself.
+func (s *system) addLogins(role oid, login, kind, tenant, path string, settings map[string]string) {
 	if role == 0 || login == s.roles[role].name {
 		return
 	}
-	for _, half := range []string{"_a", "_b"} {
-		id := s.manage(s.roles[role].name+half, kind, tenant, path)
-		s.expect(role, id, false)
+	for _, suffix := range config.AlternatingSuffixes() {
+		id := s.manage(s.roles[role].name+"_"+suffix, kind, tenant, path)
+		s.expectLogin(role, id)
 		s.configure(id, settings)
 	}
 }
 
-// adminLogins notes the login of the admin, or its two logins behind it.
-func (s *system) adminLogins(admin oid, login string) {
+// addAdminLogins adds the login of the admin, and the alternating logins that act as it, if any.
+func (s *system) addAdminLogins(admin oid, login string) {
 	base := s.roleBehind(login)
 	if base == s.admin {
 		base = login
 	}
 	id := s.manage(base, KindAdmin, "", "roles.admin.loginName")
-	s.expect(admin, id, false)
+	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.Admin: admin, policy.AdminLogin: id})
 	actsAs := map[string]string{"role": s.admin}
 	s.configure(id, actsAs)
-	s.logins(id, login, KindAdmin, "", "roles.admin.loginName", actsAs)
+	s.addLogins(id, login, KindAdmin, "", "roles.admin.loginName", actsAs)
 }
 
-// roleBehind is the role that a login is one of the two of, or the login itself.
+// roleBehind is the role that an alternating login acts as, or the login itself if it is none.
 func (c *catalog) roleBehind(login string) string {
-	for _, half := range []string{"_a", "_b"} {
-		base, cut := strings.CutSuffix(login, half)
+	for _, suffix := range config.AlternatingSuffixes() {
+		base, cut := strings.CutSuffix(login, "_"+suffix)
 		role, member := c.byName[base], c.byName[login]
 		if cut && role != nil && member != nil && c.isMember(role.oid, member.oid) {
 			return base
@@ -206,13 +248,38 @@ func (s *system) managed(id oid) bool {
 	}
 }
 
-// isTenant reports whether a role is a tenant's, or what all tenants are members of.
+// policyRole is the role of the policy that a role of the server is, or whose login it is. It is empty
+// for roles that the policy does not have, such as the one that only reserves a schema's name.
+func (s *system) policyRole(id oid) policy.Role {
+	switch s.kinds[id] {
+	case KindTenant, KindTenantLogin:
+		return policy.Tenant
+	case KindApp:
+		return policy.App
+	case KindReader:
+		return policy.Reader
+	case KindAdmin:
+		return policy.Admin
+	case KindPublic:
+		return policy.Public
+	}
+	switch s.name(id) {
+	case s.allTenants:
+		return policy.AllTenants
+	case s.allTenantsAdmin:
+		return policy.AllTenantsAdmin
+	default:
+		return ""
+	}
+}
+
+// isTenant reports whether a role is a tenant's, or the group role of all tenants.
 func (s *system) isTenant(id oid) bool {
 	return s.kinds[id] == KindTenant || s.kinds[id] == KindTenantLogin || id != 0 && s.name(id) == s.allTenants
 }
 
-// trusted reports whether a role may do anything: the admin, who owns the schemas, who deploys, and
-// superusers.
+// trusted reports whether a role may do anything: the admin, which owns the schemas, the roles that
+// deploy, and superusers.
 func (s *system) trusted(id oid) bool {
 	switch s.kinds[id] {
 	case KindAdmin, KindDeployer, KindSuperuser:

@@ -44,8 +44,8 @@ func count(n int, what string) string {
 	return fmt.Sprint(n, " ", what, "s")
 }
 
-// writeFindings writes findings by their rule: whom and what each is about, aligned, and below that
-// what is wrong and what to do.
+// writeFindings writes findings by their rule. Each has a line with its tenant, role and object, aligned
+// with the others of the rule, then what is wrong and what to do.
 func writeFindings(b *strings.Builder, findings []Finding) error {
 	for len(findings) > 0 {
 		n := 1
@@ -71,8 +71,7 @@ func writeFindings(b *strings.Builder, findings []Finding) error {
 	return nil
 }
 
-// aligned is a table of the findings' tenants, roles and objects, by line; a column that none has is
-// left out.
+// aligned is a table of the findings' tenants, roles and objects, by line, without empty columns.
 func aligned(findings []Finding) ([]string, error) {
 	rows := make([][]string, len(findings))
 	for _, column := range []func(Finding) string{
@@ -118,8 +117,8 @@ func wrapped(text, indent string) string {
 	return b.String()
 }
 
-// summary is, for each who is not a tenant, in how many tenants' schemas it has which rights; all
-// tenants are one row, unless one has something else than its own.
+// summary has, for each role and PUBLIC, its rights and the number of schemas or tables on which it has
+// them. All tenants share the rows of what each has in its own schema.
 func summary(r Report) (rows [][]string) {
 	kinds := map[string]Principal{}
 	for _, p := range r.Principals {

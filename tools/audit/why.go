@@ -6,13 +6,16 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"tenant-permissions/internal/config"
 )
 
 // verbs are the questions.
 var verbs = []string{"reads", "writes", "uses", "creates-in", "owns"}
 
 // needs are the privileges that answer a question about a kind of object, besides USAGE of its schema;
-// "" is owning it. A question about all that a schema holds needs none of the schema's own.
+// "" is owning it. A question about everything in a schema needs no further privilege on the schema.
+// ok is false if the verb does not apply to the kind.
 func needs(verb, kind string) (privileges []string, ok bool) {
 	switch {
 	case verb == "owns":
@@ -33,6 +36,14 @@ func needs(verb, kind string) (privileges []string, ok bool) {
 	}
 }
 
+// verbsFor are the verbs that apply to a kind of object.
+func verbsFor(kind string) []string {
+	return slices.DeleteFunc(slices.Clone(verbs), func(verb string) bool {
+		_, ok := needs(verb, kind)
+		return !ok
+	})
+}
+
 // why answers `why ROLE VERB OBJECT` with the chain of grants behind each privilege that it takes,
 // or with the first that is missing and who has it.
 func (s *system) why(w io.Writer, question []string) error {
@@ -40,22 +51,22 @@ func (s *system) why(w io.Writer, question []string) error {
 		question = []string{question[0], "creates-in", question[3]}
 	}
 	if len(question) != 3 {
-		return fmt.Errorf("why: got %q, want a role, a verb and an object, such as tenant_acme reads tenant_globex.docs", strings.Join(question, " "))
+		return fmt.Errorf("why: %s is no question; give a role, a verb and an object, such as tenant_acme reads tenant_globex.docs", config.Show(strings.Join(question, " ")))
 	}
 	var problems []error
 	who, verb := s.byName[question[0]], question[1]
 	if who == nil {
-		problems = append(problems, fmt.Errorf("why: got the role %q, want one that the server has", question[0]))
+		problems = append(problems, fmt.Errorf("why: the server has no role %s", config.Show(question[0])))
 	}
 	known := slices.Contains(verbs, verb)
 	if !known {
-		problems = append(problems, fmt.Errorf("why: got the verb %q, want one of %s", verb, strings.Join(verbs, ", ")))
+		problems = append(problems, fmt.Errorf("why: %s is no verb; give one of %s", config.Show(verb), strings.Join(verbs, ", ")))
 	}
 	i := slices.IndexFunc(s.objects, func(o *object) bool { return o.String() == question[2] })
 	if i < 0 {
-		problems = append(problems, fmt.Errorf("why: got the object %q, want the database, a schema, or schema.name in a tenant's", question[2]))
-	} else if _, ok := needs(verb, s.objects[i].kind); known && !ok {
-		problems = append(problems, fmt.Errorf("why: got the verb %q for a %s, want another", verb, s.objects[i].kind))
+		problems = append(problems, fmt.Errorf("why: %s is no object that the audit reads; give the database, a schema, or schema.name in a tenant's schema", config.Show(question[2])))
+	} else if kind := s.objects[i].kind; known && !slices.Contains(verbsFor(kind), verb) {
+		problems = append(problems, fmt.Errorf("why: %s does not apply to a %s; give one of %s", verb, kind, strings.Join(verbsFor(kind), ", ")))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
@@ -68,7 +79,7 @@ func (s *system) why(w io.Writer, question []string) error {
 // answer is yes, in part or no, and why.
 func (s *system) answer(who *role, verb string, o *object) (answer string, lines []string) {
 	if who.super {
-		return "yes", []string{who.name + " is a superuser, whom nothing is refused"}
+		return "yes", []string{who.name + " is a superuser and may do everything"}
 	}
 	whole := o.kind == "schema" && (verb == "reads" || verb == "writes")
 	if whole || o.schema != "" && o.kind != "schema" && verb != "owns" {
@@ -95,7 +106,7 @@ func (s *system) answer(who *role, verb string, o *object) (answer string, lines
 			}
 		}
 	}
-	const most = 6 // lines tell enough of a schema
+	const most = 6 // lines are enough for a schema
 	switch {
 	case len(lacks) == 0:
 		return "yes", append(lines, short(has, most)...)
@@ -114,41 +125,42 @@ func short(lines []string, most int) []string {
 	return append(slices.Clone(lines[:most]), fmt.Sprintf("and %d more", len(lines)-most))
 }
 
-// chain is how a role comes by a privilege on an object, "" for owning it, or who has it instead.
+// chain is how a role has a privilege on an object, "" for owning it. ok is false if it does not, and
+// the line then names those who do.
 func (s *system) chain(who *role, o *object, privilege string) (line string, ok bool) {
 	what := privilege + " on " + o.kind + " " + o.String()
 	if privilege == "" {
 		what = "owner of " + o.kind + " " + o.String()
 	}
 	var best *granted
-	holders := map[string]bool{}
-	for _, h := range s.holds(o) {
-		owns := h.right == rightOwn
-		if privilege == "" && !owns || privilege != "" && !owns && h.privilege.name != privilege {
+	others := map[string]bool{}
+	for _, own := range s.ownRights(o) {
+		owns := own.right == rightOwn
+		if privilege == "" && !owns || privilege != "" && !owns && own.privilege.name != privilege {
 			continue
 		}
-		if s.kinds[h.holder] != KindPredefined || len(s.edges[h.holder]) > 0 {
-			holders[s.name(h.holder)] = true
+		if s.kinds[own.role] != KindPredefined || len(s.edges[own.role]) > 0 {
+			others[s.name(own.role)] = true
 		}
-		way, reached := reach{}, h.holder == 0
+		way, reached := reach{}, own.role == 0
 		if !reached {
-			way, reached = s.membersOf(h.holder)[who.oid]
+			way, reached = s.membersOf(own.role)[who.oid]
 		}
 		if reached && (best == nil || way.strength < best.strength || way.strength == best.strength && len(way.path) < len(best.path)) {
-			best = &granted{way, h}
+			best = &granted{way, own}
 		}
 	}
 	if best == nil {
-		return fmt.Sprintf("%s: missing. %s is none of those who have it, nor a member: %s", what, who.name, strings.Join(sortedKeys(holders), ", ")), false
+		return fmt.Sprintf("%s: missing. %s is neither one of these roles, which have it, nor a member of one: %s", what, who.name, strings.Join(sortedKeys(others), ", ")), false
 	}
-	how := "granted to " + s.name(best.holder)
+	how := "granted to " + s.name(best.role)
 	switch {
 	case best.right == rightOwn:
-		how = s.name(best.holder) + " owns it"
-	case best.holder == 0:
+		how = s.name(best.role) + " owns it"
+	case best.role == 0:
 		how = "granted to PUBLIC"
-	case s.kinds[best.holder] == KindPredefined:
-		how = "everybody in " + s.name(best.holder) + " has it"
+	case s.kinds[best.role] == KindPredefined:
+		how = "every member of " + s.name(best.role) + " has it"
 	}
 	if best.privilege.column != "" {
 		how += ", for the column " + best.privilege.column

@@ -1,5 +1,5 @@
-// Package cells spreads the tenants of a platform over stacks of their own, cells, which engines can
-// deploy side by side: a stack's time grows faster than its number of tenants.
+// Package cells spreads the tenants of a platform over cells, which are stacks that can be deployed side
+// by side. The time of one stack grows faster than its number of tenants.
 package cells
 
 import (
@@ -32,7 +32,7 @@ func Open(dir, platform, organization string) (*Stacks, error) {
 	return &Stacks{c, c.reference(organization, platform)}, nil
 }
 
-// all are the platform and its cells.
+// all is the platform and its cells, the platform first.
 func (s *Stacks) all() []*stack {
 	return append([]*stack{s.stacks[s.reference.stack]}, s.cells(s.reference.stack)...)
 }

@@ -174,7 +174,7 @@ func TestSplit(t *testing.T) {
 		t.Errorf("got the cell\n%s\nwant\n%s", got, want)
 	}
 	for _, line := range []string{
-		"prod: 3 tenants in 2 cells of 1 to 2; 3 new, 0 changed, 0 gone",
+		"prod: 3 tenants in 2 cells of 1 to 2; 3 new, 0 changed, 0 removed",
 		"new cells: prod-001 prod-002",
 		"pulumi config set --secret postgresql:password --stack <cell>",
 	} {
@@ -202,7 +202,7 @@ encryptionsalt: v1:wXHIqWQfVvc=
 		if got, want := s.files(t)["Pulumi.prod-001.yaml"], strings.Replace(before, "2000000", "5", 1); got != want {
 			t.Errorf("got the cell\n%s\nwant\n%s", got, want)
 		}
-		if want := "prod: 3 tenants in 2 cells of 1 to 2; 0 new, 1 changed, 0 gone\n"; out != want {
+		if want := "prod: 3 tenants in 2 cells of 1 to 2; 0 new, 1 changed, 0 removed\n"; out != want {
 			t.Errorf("got %q, want %q", out, want)
 		}
 	})
@@ -210,10 +210,10 @@ encryptionsalt: v1:wXHIqWQfVvc=
 		s.split(t, "acme: {}\nglobex: {retire: drop}\ninitech: {}\n", Splitting{Size: 2})
 		out := s.split(t, "hooli: {}\n", Splitting{Size: 2})
 		for _, want := range []string{
-			"prod-001: acme goes, but was not retired with drop: protectTenants stops",
-			"prod-001: globex goes, with its data",
-			"prod-002: initech goes, but",
-			"prod: 1 tenants in 2 cells of 0 to 1; 1 new, 0 changed, 3 gone",
+			"prod-001: acme is removed, but was not retired with drop, so protectTenants stops",
+			"prod-001: globex is removed with its data",
+			"prod-002: initech is removed, but",
+			"prod: 1 tenants in 2 cells of 0 to 1; 1 new, 0 changed, 3 removed",
 		} {
 			if !strings.Contains(out, want) {
 				t.Errorf("got\n%s\nwant in it: %s", out, want)
@@ -311,7 +311,7 @@ eu: {}
 	s.fails(t, []string{"Pulumi.prod-003.yaml: yaml: unmarshal errors:", `line 1: mapping key "a:b" already defined at line 1`}, splits(Splitting{Size: 50}))
 	s = newSandbox(t)
 	s.write(t, "tenants.yaml", "# nobody\n")
-	s.fails(t, []string{"--prefix: \"a/b\" is not accepted; give letters, digits, _, . and -", "tenants.yaml: this is no map; give tenants by key, {} for none"},
+	s.fails(t, []string{"--prefix: \"a/b\" is not accepted; give letters, digits, _, . and -", "tenants.yaml: not a map; give tenants by key, {} for none"},
 		splits(Splitting{Size: 50, Prefix: "a/b"}))
 }
 
@@ -392,7 +392,7 @@ func TestCheck(t *testing.T) {
 		`Pulumi.prod-003.yaml: tenants.new.role: the name "tenant_initech_b" is already taken by tenants.initech.logins.b of Pulumi.prod-002.yaml; choose another`,
 		`Pulumi.prod-003.yaml: tenants.umbrellas.schema: the name "tenant_umbrella" is already taken by tenants.umbrella.role of Pulumi.prod.yaml; choose another`,
 		`Pulumi.prod-004.yaml: tenants.y.connectionLimit: -2 is not accepted; give a whole number of sessions, -1 for no limit`,
-		`Pulumi.prod-004.yaml: tenants.y.roole: unknown key; known keys: adopt, agents, connectionLimit, executeFunctions, idleInTransactionSessionTimeout, logins, passwordVersion, retire, role, schema, statementTimeout, suspended`,
+		`Pulumi.prod-004.yaml: tenants.y.roole: unknown key; known keys: adopt, agents, connectionLimit, database, executeFunctions, idleInTransactionSessionTimeout, isolation, logins, passwordVersion, previous, retire, role, schema, statementTimeout, suspended`,
 		`Pulumi.prod-005.yaml: tenants.x.schema: the name "all_tenants" is already taken by roles.allTenants.name of Pulumi.prod.yaml; choose another`,
 		`Pulumi.prod-006.yaml: protectTenants: the value is secret; set it without --secret, because the outputs show its names in plain text`,
 	}, check)
@@ -415,7 +415,7 @@ func TestCheck(t *testing.T) {
 		s.write(t, "Pulumi.prod.yaml", strings.Replace(s.files(t)["Pulumi.a.yaml"], "permissions/prod", "permissions/else", 1))
 		s.fails(t, []string{
 			`Pulumi.b.yaml: tenant-permissions:platform: "example/tenant-permissions/prod" is not accepted: give "organization/tenant-permissions/prod", or another --organization`,
-			`Pulumi.prod.yaml: tenant-permissions:platform: "organization/tenant-permissions/else" is not accepted: this stack is the platform, and no cell`,
+			`Pulumi.prod.yaml: tenant-permissions:platform: "organization/tenant-permissions/else" is not accepted: this stack is the platform, not a cell; unset the key, or give another --platform`,
 		}, check)
 	})
 	t.Run("the organization is that of the cells, or the given one", func(t *testing.T) {

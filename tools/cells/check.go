@@ -11,13 +11,13 @@ import (
 	"tenant-permissions/internal/config"
 )
 
-// claim is where a name or a tenant's key stands.
-type claim struct{ file, path string }
+// place is where a config has a name or a tenant's key.
+type place struct{ file, path string }
 
-// Check finds what two stacks of one platform both take: names of roles and schemas, of which a
-// server has each once, and keys of tenants. PostgreSQL refuses the former only in the middle of a
-// run. It also finds cells whose tenantDefaults are not those of the platform. If there is nothing of the kind, Check prints the full names of the platform and of its cells,
-// one a line.
+// Check reports what two stacks of one platform both take: names of roles, schemas and databases, of
+// which a server has each once, and keys of tenants. Without it, PostgreSQL would refuse the names in
+// the middle of a run. It also reports cells whose tenantDefaults are not those of the platform. If no
+// problem is found, Check prints the full names of the platform and of its cells, one a line.
 func (s *Stacks) Check(out io.Writer) error {
 	names, err := s.check()
 	if err != nil {
@@ -27,18 +27,18 @@ func (s *Stacks) Check(out io.Writer) error {
 	return err
 }
 
-// check is Check, and returns the full names.
+// check does what Check does, but returns the full names instead of printing them.
 func (s *Stacks) check() ([]string, error) {
 	p, stacks := &config.Problems{}, s.all()
 	if got := stacks[0].platform(); got != "" {
-		p.Add(stacks[0].file+": "+platformKey.String(), "%s is not accepted: this stack is the platform, and no cell", config.Show(got))
+		p.Add(stacks[0].file+": "+platformKey.String(), "%s is not accepted: this stack is the platform, not a cell; unset the key, or give another --platform", config.Show(got))
 	}
 	for _, cell := range stacks[1:] {
 		if got, want := cell.platform(), s.reference.String(); got != want {
 			p.Add(cell.file+": "+platformKey.String(), "%s is not accepted: give %s, or another --organization", config.Show(got), config.Show(want))
 		}
 	}
-	nameTaken, keyTaken := map[string]claim{}, map[string]claim{}
+	nameTaken, databaseTaken, keyTaken := map[string]place{}, map[string]place{}, map[string]place{}
 	var defaults config.Value // the platform's, which is the first
 	var full []string
 	for _, stack := range stacks {
@@ -59,17 +59,21 @@ func (s *Stacks) check() ([]string, error) {
 		}
 		names := config.Names(cfg)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			once(p, nameTaken, "the name", name, claim{stack.file, names[name]})
+			once(p, nameTaken, "the name", name, place{stack.file, names[name]})
+		}
+		databases := config.TenantDatabases(cfg)
+		for _, name := range slices.Sorted(maps.Keys(databases)) {
+			once(p, databaseTaken, "the database", name, place{stack.file, databases[name]})
 		}
 		for _, key := range slices.Sorted(maps.Keys(cfg.Tenants)) {
-			once(p, keyTaken, "the key", key, claim{stack.file, config.Join("tenants", key)})
+			once(p, keyTaken, "the key", key, place{stack.file, config.Join("tenants", key)})
 		}
 	}
 	return full, p.Err()
 }
 
-// once adds a problem if something is taken already, and notes who takes it.
-func once(p *config.Problems, taken map[string]claim, what, value string, by claim) {
+// once records that something is taken, and adds a problem if it is taken already.
+func once(p *config.Problems, taken map[string]place, what, value string, by place) {
 	if first, twice := taken[value]; twice {
 		p.Add(by.file+": "+by.path, "%s %s is already taken by %s of %s; choose another", what, config.Show(value), first.path, first.file)
 		return

@@ -54,8 +54,8 @@ func findCheckout(dir string) (string, error) {
 	}
 }
 
-// loadCheckout reads Pulumi.yaml and every Pulumi.<stack>.yaml. Files that cannot be read are all
-// named: which of them are cells is unknown until then.
+// loadCheckout reads Pulumi.yaml and every Pulumi.<stack>.yaml. The error names all
+// files that cannot be read, because any of them may be a cell.
 func loadCheckout(dir string) (*checkout, error) {
 	project, err := workspace.LoadProject(filepath.Join(dir, "Pulumi.yaml"))
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *checkout) cells(platform string) []*stack {
 func (s *stack) platform() string {
 	value, err := s.settings.Config[platformKey].Value(pulumiconfig.NopDecrypter)
 	if err != nil || s.settings.Config[platformKey].Secure() {
-		return "" // the program says what is wrong with it
+		return "" // check reports it
 	}
 	return value
 }
@@ -131,7 +131,7 @@ func (s *stack) tenants() (tenants, error) {
 	}
 	var t tenants
 	if err := json.Unmarshal([]byte(text), &t); err != nil || value.Secure() {
-		return nil, errors.New("got a secret or no object, want tenants by key in plain")
+		return nil, errors.New("the value is a secret or no object; give tenants by key, without --secret")
 	}
 	return t, nil
 }

@@ -41,7 +41,7 @@ type manifest struct {
 		ServiceAccountName string               `yaml:"serviceAccountName"`
 		EnvRefs            map[string]secretRef `yaml:"envRefs,omitempty"`
 		Prerequisites      []prerequisite       `yaml:",omitempty"`
-		// A pod for each cell is a lot to keep between two pushes.
+		// Between two pushes a pod for each cell would cost much.
 		WorkspaceReclaimPolicy string `yaml:"workspaceReclaimPolicy"`
 	}
 }
@@ -53,7 +53,7 @@ type secretRef struct {
 
 type prerequisite struct{ Name string }
 
-// objectName is what the operator's resources, and the pods it makes of them, can be called.
+// objectName matches the names that Kubernetes accepts for the operator's resources and their pods.
 var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$`)
 
 // Manifests prints the manifests.

@@ -23,8 +23,8 @@ import (
 	"tenant-permissions/tools/connect"
 )
 
-// tenants are tenants by key, each as it stands under tenant-permissions:tenants. What is allowed
-// in there is the program's to say.
+// tenants are tenants by key, each as the config key tenant-permissions:tenants has it. Only the program
+// checks what is in them.
 type tenants map[string]map[string]any
 
 // Splitting spreads the tenants of a file over the files of cells.
@@ -55,7 +55,7 @@ func (s splitting) run(c *checkout, out io.Writer) error {
 	p := &config.Problems{}
 	want := s.readTenants(p, c.dir)
 	cells, has := s.ownCells(p, c)
-	s.claimedElsewhere(p, c, cells, want)
+	s.tenantsElsewhere(p, c, cells, want)
 	if platform := c.stacks[s.reference.stack]; platform.settings.Config[defaultsKey].Secure() {
 		p.Add(platform.file+": "+defaultsKey.String(), "the value is secret, so cells cannot have it; set it without --secret")
 	}
@@ -93,7 +93,7 @@ func (s splitting) run(c *checkout, out io.Writer) error {
 	if len(added) > 0 {
 		fmt.Fprintf(out, "new cells: %s\n", strings.Join(added, " "))
 		for _, key := range secrets {
-			fmt.Fprintf(out, "%s of %s is a secret, which only that stack can read: run pulumi config set --secret %[1]s --stack <cell> for each of them, or have an environment variable for it wherever they run (PGPASSWORD for the password)\n", key, s.reference.stack)
+			fmt.Fprintf(out, "%s of %s is a secret, which only that stack can read. Run pulumi config set --secret %[1]s --stack <cell> for each new cell, or set an environment variable where they run (PGPASSWORD for the password).\n", key, s.reference.stack)
 		}
 	}
 	return nil
@@ -120,14 +120,14 @@ func (s splitting) readTenants(p *config.Problems, dir string) tenants {
 		p.Add(s.File, "there is a second YAML document; give one")
 	}
 	if doc.Kind == 0 || doc.Content[0].Kind != yaml.MappingNode {
-		p.Add(s.File, "this is no map; give tenants by key, {} for none")
+		p.Add(s.File, "not a map; give tenants by key, {} for none")
 		return nil
 	}
 	fields, lines := doc.Content[0], strings.Split(string(content), "\n")
 	noKeyTwice(p, s.File, "", fields)
 	all := tenants{}
 	for i := 0; i < len(fields.Content); i += 2 {
-		// By way of JSON, so that it is the same thing as what is read from a cell's file.
+		// JSON makes it comparable with what is read from a cell's file.
 		var value any
 		tenant, node := map[string]any{}, fields.Content[i+1]
 		encoded, err := []byte(nil), node.Decode(&value)
@@ -146,8 +146,7 @@ func (s splitting) readTenants(p *config.Problems, dir string) tenants {
 	return all
 }
 
-// noKeyTwice finds keys that stand in one map twice: which of the two was meant is not for a tool
-// to guess.
+// noKeyTwice reports keys that one map has twice. A tool must not guess which of them is meant.
 func noKeyTwice(p *config.Problems, file, path string, node *yaml.Node) {
 	lines := map[string]int{}
 	for i, child := range node.Content {
@@ -166,7 +165,7 @@ func noKeyTwice(p *config.Problems, file, path string, node *yaml.Node) {
 	}
 }
 
-// ownCells are the cells called <prefix>NNN, by number, with the tenants each has.
+// ownCells are the cells called <prefix>NNN, by number, and the tenants of each.
 func (s splitting) ownCells(p *config.Problems, c *checkout) (map[int]*stack, map[int]tenants) {
 	cells, has := map[int]*stack{}, map[int]tenants{}
 	for name, stack := range c.stacks {
@@ -188,9 +187,9 @@ func (s splitting) ownCells(p *config.Problems, c *checkout) (map[int]*stack, ma
 
 func (s splitting) cellName(number int) string { return fmt.Sprintf("%s%03d", s.Prefix, number) }
 
-// claimedElsewhere finds tenants that two cells have, and tenants to be split that are in another
-// stack of the platform, or in the platform itself.
-func (s splitting) claimedElsewhere(p *config.Problems, c *checkout, own map[int]*stack, want tenants) {
+// tenantsElsewhere reports tenants that two cells have, and tenants of the file that are in another stack
+// of the platform or in the platform itself.
+func (s splitting) tenantsElsewhere(p *config.Problems, c *checkout, own map[int]*stack, want tenants) {
 	owner := map[string]*stack{}
 	for _, stack := range append(c.cells(s.reference.stack), c.stacks[s.reference.stack]) {
 		members, err := stack.tenants()
@@ -210,9 +209,10 @@ func (s splitting) claimedElsewhere(p *config.Problems, c *checkout, own map[int
 	}
 }
 
-// assign says which tenants each cell gets. A tenant stays in its cell as long as it exists, since
-// moving it means moving state. New ones go, sorted, where there is room in the order of the cells'
-// numbers, then into new cells behind the last: the stack of a number that is missing may exist.
+// assign returns the keys of the tenants of each cell, by the cell's number. A tenant stays in its cell as
+// long as it exists, because moving it means moving state. New tenants are sorted. They fill the cells
+// in the order of their numbers, then new cells after the last one. A number that is missing is not
+// used, because its stack may exist.
 func assign(has map[int]tenants, want tenants, size int) map[int][]string {
 	gets, placed, last := map[int][]string{}, map[string]bool{}, 0
 	for number, members := range has {
@@ -241,9 +241,9 @@ func assign(has map[int]tenants, want tenants, size int) map[int][]string {
 	return gets
 }
 
-// newCells adds the cells that do not exist yet: their connection is the platform's, except for
-// its secrets, which are encrypted with a key of the platform's own. It returns the names of these
-// cells and the keys of the secrets.
+// newCells adds the cells that do not exist yet, and returns their names. They have the connection of the
+// platform, without its secrets, which are encrypted with the platform's own key. secrets are their
+// config keys.
 func (s splitting) newCells(c *checkout, cells map[int]*stack, gets map[int][]string) (added, secrets []string) {
 	connection := pulumiconfig.Map{platformKey: pulumiconfig.NewValue(s.reference.String())}
 	for key, value := range c.stacks[s.reference.stack].settings.Config {
@@ -292,7 +292,7 @@ func (s *stack) takeDefaults(platform *stack) (changed bool, err error) {
 	return true, nil
 }
 
-// update writes the cell's file if it is to have other tenants than it has, or if its defaults changed.
+// update writes the cell's file if its tenants change, or if its defaults have changed.
 func (s *stack) update(dir string, has, gets tenants, defaults bool) error {
 	before, err := json.Marshal(has)
 	if err != nil {
@@ -314,7 +314,8 @@ type summary struct {
 	sizes    []int
 }
 
-// add counts what changes in a cell. A tenant that goes has a line, since its data may go with it.
+// add counts what changes in a cell, and writes a line for each tenant that is removed, because its data
+// may be dropped.
 func (r *summary) add(out io.Writer, cell string, had, has tenants) {
 	r.sizes = append(r.sizes, len(has))
 	for _, key := range slices.Sorted(maps.Keys(had)) {
@@ -322,10 +323,10 @@ func (r *summary) add(out io.Writer, cell string, had, has tenants) {
 		switch {
 		case !stays && had[key]["retire"] == "drop":
 			r.removed++
-			fmt.Fprintf(out, "%s: %s goes, with its data: it was retired with drop\n", cell, key)
+			fmt.Fprintf(out, "%s: %s is removed with its data, because it was retired with drop\n", cell, key)
 		case !stays:
 			r.removed++
-			fmt.Fprintf(out, "%s: %s goes, but was not retired with drop: protectTenants stops the cell's run at its schema\n", cell, key)
+			fmt.Fprintf(out, "%s: %s is removed, but was not retired with drop, so protectTenants stops the cell's run at its schema\n", cell, key)
 		case !reflect.DeepEqual(had[key], after):
 			r.changed++
 		}
@@ -342,7 +343,7 @@ func (r *summary) print(out io.Writer, platform string) {
 	if len(r.sizes) > 0 {
 		fmt.Fprintf(out, " of %d to %d", slices.Min(r.sizes), slices.Max(r.sizes))
 	}
-	fmt.Fprintf(out, "; %d new, %d changed, %d gone\n", r.added, r.changed, r.removed)
+	fmt.Fprintf(out, "; %d new, %d changed, %d removed\n", r.added, r.changed, r.removed)
 	if r.defaults > 0 {
 		fmt.Fprintf(out, "tenantDefaults of %s: copied into %d cells\n", platform, r.defaults)
 	}

@@ -26,7 +26,7 @@ type Source struct {
 	// for each stack of the database.
 	Outputs []string
 	// Config is a file with the config of a stack, as `pulumi config --json --show-secrets` prints it,
-	// "" for none. It has the connection, and the PG* variables have what it leaves out.
+	// "" for none. Its connection comes before the PG* variables.
 	Config string
 	// Timeout is the longest that a query may take.
 	Timeout time.Duration
@@ -72,14 +72,14 @@ func (s *Source) ReadTo(file string, to any) error {
 	return json.Unmarshal(content, to)
 }
 
-// Settings are those of a connection to a database of the stacks' server.
+// Settings are the settings of a connection to a database of the stacks' server.
 func (s *Source) Settings(database string) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig("application_name=tenantctl")
 	if err != nil {
 		return nil, err
 	}
 	if database != "" && cfg.Database != "" && cfg.Database != database {
-		return nil, fmt.Errorf("PGDATABASE is %q, but the outputs are of the database %q: unset it", cfg.Database, database)
+		return nil, fmt.Errorf("PGDATABASE is %q, but the outputs are of the database %q; unset PGDATABASE", cfg.Database, database)
 	}
 	cfg.Database = database
 	if s.Config == "" {
@@ -97,8 +97,8 @@ func (s *Source) Connect(ctx context.Context, database string) (*pgx.Conn, error
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
-// asProvider is the connection that the stack's config has for the provider. What the config leaves
-// out stays as the PG* variables have it, like with the provider.
+// asProvider is the connection that the stack's config has for the provider. As with the provider, the
+// PG* variables give what the config does not.
 func (s *Source) asProvider(cfg *pgx.ConnConfig) (*pgx.ConnConfig, error) {
 	var values config.Values
 	if err := s.ReadTo(s.Config, &values); err != nil {
@@ -109,16 +109,16 @@ func (s *Source) asProvider(cfg *pgx.ConnConfig) (*pgx.ConnConfig, error) {
 	if text := value("port"); text != "" {
 		number, err := strconv.ParseUint(text, 10, 16)
 		if err != nil {
-			return nil, fmt.Errorf("--config: postgresql:port: %q is no port", text)
+			return nil, fmt.Errorf("--config: postgresql:port: %s is not accepted; give a whole number from 0 to 65535", config.Show(text))
 		}
 		port = uint16(number)
 	}
-	// The TLS settings depend on host and mode, so pgx works them out anew.
+	// The TLS settings depend on host and mode, so pgx computes them again.
 	made, err := pgx.ParseConfig(fmt.Sprintf("application_name=%s host=%s port=%d sslmode=%s",
 		cfg.RuntimeParams["application_name"], cmp.Or(value("host"), cfg.Host), port,
 		cmp.Or(value("sslmode"), os.Getenv("PGSSLMODE"), "prefer")))
 	if err != nil {
-		return nil, errors.New("--config: postgresql:host or postgresql:sslmode is not accepted by the driver")
+		return nil, errors.New("--config: postgresql:host or postgresql:sslmode is not accepted; give a host name and a mode such as require")
 	}
 	made.Database = cfg.Database
 	made.User = cmp.Or(value("username"), cfg.User)

@@ -1,4 +1,4 @@
-// Package progress says on a terminal what a command is doing, if it takes more than two seconds.
+// Package progress shows on a terminal what a command is doing, if it takes more than two seconds.
 package progress
 
 import (
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Line is one line of a terminal that changes. A nil *Line is one that nobody sees.
+// Line is one line of a terminal whose text changes. A nil *Line shows nothing.
 type Line struct {
 	out   io.Writer
 	start time.Time
@@ -63,7 +63,7 @@ func (l *Line) Text(text string) {
 	l.text = text
 }
 
-// Around takes the line away while something else is written to the terminal.
+// Around erases the line and calls write, which writes to the same terminal.
 func (l *Line) Around(write func() error) error {
 	if l == nil {
 		return write()
@@ -74,7 +74,7 @@ func (l *Line) Around(write func() error) error {
 	return write()
 }
 
-// Stop takes the line away for good.
+// Stop erases the line and ends it.
 func (l *Line) Stop() {
 	if l == nil {
 		return
@@ -90,7 +90,7 @@ func (l *Line) draw() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	l.clear()
-	// A terminal that went away takes nothing from the command's work.
+	// The command goes on without its terminal.
 	_, err := fmt.Fprintf(l.out, "%s (%d s)", l.text, int(time.Since(l.start).Seconds()))
 	l.shown = err == nil
 }

@@ -1,5 +1,5 @@
-// Package setup says what a stack takes on its server, from the stack's config alone: names, and the
-// SQL that makes the user as whom the program connects.
+// Package setup derives from a stack's config what the stack needs on its server: the names that it
+// takes, and the SQL that makes the user as whom the program connects.
 package setup
 
 import (
@@ -36,32 +36,34 @@ func WriteNames(cfg config.Config, out io.Writer) error {
 	return nil
 }
 
-// WriteSQL writes what is run before the first deployment where the program is not to connect as a
-// superuser: SQL that makes the user it connects as, with what the config needs and no more. A
-// superuser runs it, or whoever has CREATEROLE and CREATEDB and owns the database, such as the
+// WriteSQL writes the SQL to run before the first deployment if the program does not connect as a
+// superuser. It makes the user as whom the program connects, with what the config needs and no more. A
+// superuser runs it, or a role with CREATEROLE and CREATEDB that owns the database, such as the
 // administrator of a managed service.
 func WriteSQL(cfg config.Config, out io.Writer) error {
 	if !config.ValidDatabase(cfg.User) {
-		return errors.New("postgresql:username is not accepted here: give a name of letters, digits, _ and -")
+		return errors.New("postgresql:username is not accepted here; give a name of letters, digits, _ and -")
 	}
 	if cfg.Platform != "" {
-		return fmt.Errorf("platform: this stack is a cell; run setup-sql with the config of %s", config.Show(cfg.Platform))
+		return fmt.Errorf("platform: this stack is a cell; give setup-sql the config of %s", config.Show(cfg.Platform))
 	}
 	if cfg.Admin.Superuser {
-		return errors.New("roles.admin.superuser: true is not accepted here; only a superuser can make a superuser, so connect as one, or set it to false")
+		return errors.New("roles.admin.superuser: true is not accepted here: only a superuser can make a superuser; connect as one, or set it to false")
 	}
 	return template.Must(template.New("setup").Parse(setupTemplate)).Execute(out, struct {
 		config.Config
 		BypassRLS bool
+		// TenantDatabases says that tenants have databases of their own.
+		TenantDatabases bool
 		// Wanted are the names of the extensions, sorted.
 		Wanted []string
-	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, slices.Sorted(maps.Keys(cfg.Extensions))})
+	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, len(config.TenantDatabases(cfg)) > 0, slices.Sorted(maps.Keys(cfg.Extensions))})
 }
 
 // setupTemplate needs no quoting beyond its own: the names in it are letters, digits, _ and -.
 const setupTemplate = `-- Makes the user {{.User}}, as whom tenant-permissions connects. A superuser runs this in the
 -- database {{.Database}}, or its owner with CREATEROLE and CREATEDB, and again after changes of the
--- config: it happens as a whole or not at all. Then the user needs a password, in psql:
+-- config. It is one transaction. Then give the user a password, in psql:
 -- \password {{.User}}
 BEGIN;
 DO $$
@@ -70,21 +72,21 @@ DECLARE
     attribute text;
 BEGIN
     IF current_database() <> '{{.Database}}' THEN
-        RAISE EXCEPTION 'connected to the database %, want {{.Database}}', current_database();
+        RAISE EXCEPTION 'this is the database %; run it in {{.Database}}', current_database();
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{{.User}}' AND rolsuper) THEN
-        RAISE EXCEPTION '{{.User}} is a superuser and needs none of this, want another user in postgresql:username';
+        RAISE EXCEPTION '{{.User}} is a superuser and needs no setup; set postgresql:username to another user';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{{.User}}') THEN
         CREATE ROLE "{{.User}}";
     END IF;
     ALTER ROLE "{{.User}}" LOGIN CREATEROLE INHERIT;
-    -- From PostgreSQL 16 on it gives to roles only what it has itself. Nothing is altered that is so
-    -- already: who is no superuser may not even say NOREPLICATION.
+    -- From PostgreSQL 16 on it can give roles only the attributes that it has itself. Attributes that
+    -- are right already are not altered: only a superuser may even say NOREPLICATION.
     FOR attribute IN
         SELECT CASE WHEN wanted THEN '' ELSE 'NO' END || name
         FROM pg_roles, LATERAL (VALUES
-            ('CREATEDB', rolcreatedb, {{.Admin.CreateDatabase}} AND version >= 16),
+            ('CREATEDB', rolcreatedb, {{.TenantDatabases}} OR {{.Admin.CreateDatabase}} AND version >= 16),
             ('BYPASSRLS', rolbypassrls, {{.BypassRLS}} AND version >= 16),
             ('REPLICATION', rolreplication, {{.Admin.Replication}} AND version >= 16)) AS attributes (name, has, wanted)
         WHERE rolname = '{{.User}}' AND has <> wanted
@@ -93,19 +95,19 @@ BEGIN
     END LOOP;
     IF version < 16 THEN
 {{- if or .BypassRLS .Admin.Replication}}
-        RAISE EXCEPTION 'before PostgreSQL 16 only a superuser gives bypassRowLevelSecurity and replication to roles: take them out of the config, or connect as one';
+        RAISE EXCEPTION 'before PostgreSQL 16 only a superuser can give bypassRowLevelSecurity and replication: set them to false in the config, or connect as a superuser';
 {{- end}}
 {{- if .Admin.CreateRole}}
-        RAISE WARNING 'before PostgreSQL 16 a role with CREATEROLE can join any role but a superuser: set roles.admin.createRole to false if {{.Admin.Name}} is not to';
+        RAISE WARNING 'before PostgreSQL 16 a role with CREATEROLE can make itself a member of any role but a superuser: set roles.admin.createRole to false if {{.Admin.Name}} must not';
 {{- end}}
     END IF;
     IF version < 15 THEN
-        -- From then on this schema belongs to whoever owns the database.
+        -- From version 15 on the owner of the database owns this schema.
         ALTER SCHEMA public OWNER TO "{{.User}}";
     END IF;
 END $$;
--- Only its owner can close a database to PUBLIC. To hand one over, who is no superuser must be a
--- member of the new owner.
+-- Only its owner can close a database to PUBLIC. Who is no superuser must be a member of the new owner
+-- to change the owner.
 DO $$ BEGIN
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         GRANT "{{.User}}" TO CURRENT_USER;
@@ -114,6 +116,10 @@ END $$;
 ALTER DATABASE "{{.Database}}" OWNER TO "{{.User}}";
 {{- range .ClosedDatabases}}
 ALTER DATABASE "{{.}}" OWNER TO "{{$.User}}";
+{{- end}}
+{{- if .TenantDatabases}}
+-- To drop a tenant's database, which ends the sessions in it.
+GRANT pg_signal_backend TO "{{.User}}";
 {{- end}}
 {{- if .Extensions}}
 -- Extensions that only a superuser may create. The stack creates the others itself.

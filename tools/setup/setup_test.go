@@ -57,8 +57,8 @@ func TestRefuses(t *testing.T) {
 		want   string
 	}{
 		{WriteNames, keys{"tenants": `{"A":{}}`}, `tenants.A: the key "A" is not accepted; give`},
-		{WriteSQL, keys{"tenants": `{}`, "platform": "org/tenant-permissions/prod"}, `platform: this stack is a cell; run setup-sql with the config of "org/tenant-permissions/prod"`},
-		{WriteSQL, keys{"tenants": `{}`, "roles": `{"admin":{"superuser":true}}`}, `roles.admin.superuser: true is not accepted here;`},
+		{WriteSQL, keys{"tenants": `{}`, "platform": "org/tenant-permissions/prod"}, `platform: this stack is a cell; give setup-sql the config of "org/tenant-permissions/prod"`},
+		{WriteSQL, keys{"tenants": `{}`, "roles": `{"admin":{"superuser":true}}`}, `roles.admin.superuser: true is not accepted here:`},
 	} {
 		if out, err := written(t, test.write, test.config); err == nil || !strings.Contains(err.Error(), test.want) || out != "" {
 			t.Errorf("%v: got error %v and output %q, want %s", test.config, err, out, test.want)

@@ -95,10 +95,10 @@ function findingOf(finding) {
     if (text) td.append(byKey.has(key) ? link(key, text) : element("span", { className: "name", textContent: text }));
     return td;
   };
-  const told = element("td", {}, element("p", { textContent: finding.text }));
-  if (finding.fix) told.append(element("p", { className: "soft" }, "Fix: ", element("code", { textContent: finding.fix })));
+  const text = element("td", {}, element("p", { textContent: finding.text }));
+  if (finding.fix) text.append(element("p", { className: "soft" }, "Fix: ", element("code", { textContent: finding.fix })));
   return element("tr", { className: "finding" },
-    cell("tenant", finding.tenant, finding.tenant), cell("subject", finding.subject), cell("object", finding.object, bySchema.get(finding.object)?.tenant.key), told);
+    cell("tenant", finding.tenant, finding.tenant), cell("subject", finding.subject), cell("object", finding.object, bySchema.get(finding.object)?.tenant.key), text);
 }
 byId("violations").hidden = !violations.length;
 for (const [rule, found] of Map.groupBy(violations, (finding) => finding.rule)) {
@@ -122,8 +122,8 @@ for (const note of notes) {
 byId("legend").textContent = `${Object.entries(letters).map(([right, letter]) => `${letter} ${right}`).join(", ")}; ! not as designed. A tenant's row sums up its schema and all that is in it. Select a cell for who and why, a tenant for its objects.`;
 byId("matrix").tHead.append(element("tr", {}, ...["tenant", ...columns].map((name) => element("th", { scope: "col", textContent: name }))));
 
-// told is an entry of a cell in words; a row that sums up also says on how many of its objects.
-function told({ access, objects: n, schema }, sums) {
+// sentence is an entry of a cell in words; a row that sums up also says on how many of its objects.
+function sentence({ access, objects: n, schema }, sums) {
   const on = [schema && "the schema", n && counted(n, "object")].filter(Boolean).join(" and ");
   return `${access.expected ? "" : "! "}${access.who}: ${access.rights.join(", ")}${sums ? ` on ${on}` : ""} (${access.path})`;
 }
@@ -136,7 +136,7 @@ function rowOf(some, tenant, head, className) {
       const rights = Object.keys(letters).filter((right) => cell.rights.has(right));
       const button = element("button", {
         type: "button", tabIndex: -1, textContent: (cell.bad ? "! " : "") + (rights.map((right) => letters[right]).join("") || "–"), className: cell.bad ? "unexpected" : "",
-        title: cell.entries.slice(0, few).map((entry) => told(entry, sums)).join("\n"), ariaExpanded: "false",
+        title: cell.entries.slice(0, few).map((entry) => sentence(entry, sums)).join("\n"), ariaExpanded: "false",
         ariaLabel: `${columns[column]}: ${rights.join(", ")}${cell.bad ? ", not as designed" : ""}`,
       });
       button.addEventListener("click", () => detail(row, button, cell.entries, sums));
@@ -154,7 +154,7 @@ function detail(row, button, entries, sums) {
   if (row.nextElementSibling?.className === "detail") row.nextElementSibling.remove();
   if (wasOpen) return;
   button.ariaExpanded = "true";
-  const list = element("ul", {}, ...entries.slice(0, 100).map((entry) => element("li", { textContent: told(entry, sums), className: entry.access.expected ? "" : "bad" })));
+  const list = element("ul", {}, ...entries.slice(0, 100).map((entry) => element("li", { textContent: sentence(entry, sums), className: entry.access.expected ? "" : "bad" })));
   if (entries.length > 100) list.append(element("li", { textContent: `and ${(entries.length - 100).toLocaleString("en")} more` }));
   row.after(element("tr", { className: "detail" }, element("td", { colSpan: columns.length + 1 }, list)));
 }

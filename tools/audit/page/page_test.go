@@ -27,7 +27,7 @@ import (
 type record = map[string]any
 
 // sample is a report of these tenants with so many tables each. If there are three or more, the first
-// reaches the second's schema, and a stranger uses the third's.
+// reaches the second's schema, and another role uses the third's.
 func sample(keys []string, tables int) record {
 	access := func(who, path string, expected bool, rights ...string) record {
 		return record{"who": who, "rights": rights, "path": path, "expected": expected}
@@ -84,8 +84,8 @@ func sample(keys []string, tables int) record {
 	if len(keys) > 2 {
 		violations = []record{
 			{
-				"rule": "stranger-reaches-tenant", "tenant": keys[2], "subject": "contractor", "object": "tenant_" + keys[2],
-				"text": "contractor holds USAGE on tenant_" + keys[2], "fix": "REVOKE USAGE ON SCHEMA tenant_" + keys[2] + " FROM contractor",
+				"rule": "other-role-reaches-tenant", "tenant": keys[2], "subject": "contractor", "object": "tenant_" + keys[2],
+				"text": "contractor has USAGE on tenant_" + keys[2], "fix": "REVOKE USAGE ON SCHEMA tenant_" + keys[2] + " FROM contractor",
 			},
 			{
 				"rule": "tenant-reaches-tenant", "tenant": keys[0], "subject": "tenant_" + keys[0], "object": "tenant_" + keys[1],
@@ -102,7 +102,7 @@ func sample(keys []string, tables int) record {
 
 var fiveTenants = []string{"acme", "globex", "hooli", "initech", "umbrella"}
 
-// browser is a page in headless Chromium. The test fails for every error that the browser tells of, and
+// browser is a page in headless Chromium. The test fails for every error that the browser reports, and
 // for every request that is not for the file.
 type browser struct {
 	t   *testing.T
@@ -220,11 +220,11 @@ func TestPage(t *testing.T) {
 	expect(b, `document.getElementById("subject").textContent`, "of ai_platform, PostgreSQL 18.4, 23 Nov 2026, 09:30 UTC")
 	expect(b, tenantRows, 5)
 	expect(b, `[...document.querySelectorAll("#findings tbody")].map((body) => [...body.querySelectorAll("th, td")].map((cell) => cell.textContent).join("|")).join("\n")`,
-		"stranger-reaches-tenant 1|hooli|contractor|tenant_hooli|contractor holds USAGE on tenant_hooliFix: REVOKE USAGE ON SCHEMA tenant_hooli FROM contractor\n"+
+		"other-role-reaches-tenant 1|hooli|contractor|tenant_hooli|contractor has USAGE on tenant_hooliFix: REVOKE USAGE ON SCHEMA tenant_hooli FROM contractor\n"+
 			"tenant-reaches-tenant 1|acme|tenant_acme|tenant_globex|tenant_acme is a member of tenant_globexFix: REVOKE tenant_globex FROM tenant_acme")
 	expect(b, `document.getElementById("notes-list").textContent`, "deployer · platform_ownerit owns the database, deploys the stacks and so can give itself anything")
 
-	t.Log("a row sums up, a cell tells who and why, and hides it again")
+	t.Log("a row sums up, a cell says who and why, and hides it again")
 	expect(b, `[...document.querySelectorAll("tr.database th, tr.database td")].map((cell) => cell.textContent).join("|")`, "ai_platform the database|x|x|x|x|cox|||")
 	expect(b, `[...`+globex+`.cells].map((cell) => cell.textContent).join("|")`, "globex 3 objects|rwu|ru|ru|rwcou|||! rwu|")
 	expect(b, `[...document.querySelectorAll("tr.tenant")[4].cells].map((cell) => cell.textContent).join("|")`, "umbrella 3 objects|rwu|ru|ru|rwcou||||! u")

@@ -1,0 +1,137 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"tenant-permissions/internal/policy"
+)
+
+// defaultPrivilege is one privilege on what the admin will create.
+type defaultPrivilege struct {
+	// schema is "" for all schemas.
+	schema string
+	// objectType is a letter of pg_default_acl.defaclobjtype.
+	objectType, grantee, privilege string
+	grantable                      bool
+}
+
+// objectTypes are the words of ALTER DEFAULT PRIVILEGES for the letters of pg_default_acl.
+func objectTypes() map[string]string {
+	return map[string]string{"n": "SCHEMAS", "r": "TABLES", "S": "SEQUENCES", "f": "FUNCTIONS", "T": "TYPES"}
+}
+
+// defaultType is the letter that pg_default_acl has for a kind of objects.
+func defaultType(kind policy.Kind) string {
+	return map[policy.Kind]string{policy.Schema: "n", policy.Table: "r", policy.Sequence: "S", policy.Function: "f"}[kind]
+}
+
+// String is what the privilege is and on what.
+func (d defaultPrivilege) String() string {
+	option := ""
+	if d.grantable {
+		option = " with grant option"
+	}
+	return d.privilege + option + " on " + strings.ToLower(objectTypes()[d.objectType])
+}
+
+// revoke is the SQL that takes the privilege away.
+func (d defaultPrivilege) revoke(admin string) string {
+	in, option := "", ""
+	if d.grantable {
+		option = "GRANT OPTION FOR "
+	}
+	if d.schema != "" {
+		in = " IN SCHEMA " + quoted(d.schema)
+	}
+	return "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(admin) + in + " REVOKE " + option + d.privilege + " ON " + objectTypes()[d.objectType] + " FROM " + quoted(d.grantee)
+}
+
+// checkDefaults compares the default privileges of the admin with the policy. Roles that own nothing
+// have none.
+func (s *system) checkDefaults(f *findings) {
+	for _, d := range s.defaults {
+		if s.ownsNothing(d.role) || s.isTenant(d.role) {
+			who := s.name(d.role)
+			f.violation(Finding{
+				Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own",
+				Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(who) + " …",
+			})
+		}
+	}
+	admin := s.byName[s.admin]
+	if admin == nil {
+		return
+	}
+	have, closed := s.defaultPrivileges(admin.oid)
+	want := s.wantedDefaults()
+	for _, d := range inOrder(maps.Keys(want)) {
+		if !have[d] {
+			f.affects(problem{
+				Finding: Finding{Rule: ruleDefaultsMissing, Tenant: want[d], Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
+				text:    sentence{d.grantee + " will not have ", " that the admin creates"}, fix: sentence{before: "pulumi up --refresh"},
+			}, d.String(), "")
+		}
+	}
+	for _, d := range inOrder(maps.Keys(have)) {
+		_, wanted := want[d]
+		builtIn := d.grantee == "PUBLIC" && (d.objectType == "T" || d.objectType == "f" && d.schema == "") // see below
+		if wanted || builtIn || d.schema != "" && s.tenantBySchema[d.schema] == nil {
+			continue // what is wrong in a schema of no tenant is the schema
+		}
+		f.affects(problem{
+			Finding: Finding{Rule: ruleDefaultsExtra, Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
+			text:    sentence{d.grantee + " will have ", " that the admin creates"},
+		}, d.String(), d.revoke(s.admin))
+	}
+	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise.
+	if !closed || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}] {
+		f.violation(Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: "PUBLIC will have EXECUTE on functions that the admin creates", Fix: "pulumi up --refresh"})
+	}
+}
+
+// defaultPrivileges are those of the admin, and whether there are any for functions of all schemas. A
+// privilege with the grant option is in have without it as well.
+func (s *system) defaultPrivileges(admin oid) (have map[defaultPrivilege]bool, functions bool) {
+	have = map[defaultPrivilege]bool{}
+	for _, d := range s.defaults {
+		if d.role != admin {
+			continue
+		}
+		functions = functions || d.schema == "" && d.objectType == "f"
+		for _, p := range s.acls[d.acl] {
+			if p.grantee != admin {
+				have[defaultPrivilege{d.schema, d.objectType, s.name(p.grantee), p.name, false}] = true
+				have[defaultPrivilege{d.schema, d.objectType, s.name(p.grantee), p.name, p.grantable}] = true
+			}
+		}
+	}
+	return have, functions
+}
+
+// wantedDefaults are the default privileges of the policy, with the key of the tenant that each is for.
+func (s *system) wantedDefaults() map[defaultPrivilege]string {
+	want := map[defaultPrivilege]string{}
+	add := func(grants []policy.Grant, names map[policy.Role]string, schema, tenant string) {
+		for _, grant := range grants {
+			for _, privilege := range grant.Privileges {
+				want[defaultPrivilege{schema, defaultType(grant.On), names[grant.Role], privilege, false}] = tenant
+			}
+		}
+	}
+	add(policy.Defaults(), map[policy.Role]string{policy.App: s.app}, "", "")
+	for _, t := range s.tenants {
+		if t.Role != "" && s.schemas[t.Schema] != nil {
+			add(policy.TenantDefaults(), map[policy.Role]string{policy.Tenant: t.Role}, t.Schema, t.Key)
+		}
+	}
+	return want
+}
+
+func inOrder(all iter.Seq[defaultPrivilege]) []defaultPrivilege {
+	return slices.SortedFunc(all, func(a, b defaultPrivilege) int { return strings.Compare(fmt.Sprintf("%q", a), fmt.Sprintf("%q", b)) })
+}
