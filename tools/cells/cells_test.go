@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tenant-permissions/internal/config"
 )
 
 // platformFile is the file of a platform stack with a secret that its cells cannot read.
@@ -125,6 +127,19 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// effective are the tenantDefaults of a stack as JSON, empty if it has none.
+func (s sandbox) effective(t *testing.T, stack string) string {
+	t.Helper()
+	c := must(loadCheckout(s.dir))
+	return must(c.values(c.stacks[stack]))[defaultsKey.String()].Value
+}
+
+// differs is what check says of a cell's defaults.
+func differs(t *testing.T, s sandbox, cell string) string {
+	t.Helper()
+	return fmt.Sprintf("%s differs from %s", config.Show(s.effective(t, cell)), config.Show(s.effective(t, "prod")))
+}
+
 // fails fails unless the error has all the lines, and nothing was written.
 func (s sandbox) fails(t *testing.T, want []string, do verb) {
 	t.Helper()
@@ -226,6 +241,45 @@ encryptionsalt: v1:wXHIqWQfVvc=
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
+}
+
+// tenantDefaults hold for the tenants of one stack, so every cell has those of the platform.
+func TestSplitCopiesDefaults(t *testing.T) {
+	s := newSandbox(t)
+	const tenants = "a: {}\nb: {}\n"
+	s.split(t, tenants, Splitting{Size: 1})
+	before := s.files(t)
+	for _, defaults := range []string{"{executeFunctions: true, statementTimeout: 15s}", "{statementTimeout: 15s}"} {
+		s.write(t, "Pulumi.prod.yaml", platformFile+"  tenant-permissions:tenantDefaults: "+defaults+"\n")
+		s.fails(t, []string{
+			`Pulumi.prod-001.yaml: tenant-permissions:tenantDefaults: ` + differs(t, s, "prod-001") + ` of Pulumi.prod.yaml; run cells split, or give the same`,
+			`Pulumi.prod-002.yaml: tenant-permissions:tenantDefaults: ` + differs(t, s, "prod-002") + ` of Pulumi.prod.yaml; run cells split, or give the same`,
+		}, (*Stacks).Check)
+		if out := s.split(t, tenants, Splitting{Size: 1}); !strings.HasSuffix(out, "tenantDefaults of prod: copied into 2 cells\n") {
+			t.Errorf("got %q", out)
+		}
+		if got, want := s.effective(t, "prod-001"), s.effective(t, "prod"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if _, err := s.run(t, "", (*Stacks).Check); err != nil {
+			t.Error(err)
+		}
+		if out := s.split(t, tenants, Splitting{Size: 1}); strings.Contains(out, "Defaults") {
+			t.Errorf("copied again: %q", out)
+		}
+	}
+	s.split(t, tenants+"c: {}\n", Splitting{Size: 1})
+	if got, want := s.effective(t, "prod-003"), s.effective(t, "prod"); got != want {
+		t.Errorf("a new cell: got %s, want %s", got, want)
+	}
+	// What a cell has of its own goes, as the platform has none.
+	s.write(t, "Pulumi.prod.yaml", platformFile)
+	s.split(t, tenants, Splitting{Size: 1})
+	if after := s.files(t); after["Pulumi.prod-001.yaml"] != before["Pulumi.prod-001.yaml"] {
+		t.Errorf("got\n%s\nwant\n%s", after["Pulumi.prod-001.yaml"], before["Pulumi.prod-001.yaml"])
+	}
+	s.write(t, "Pulumi.prod.yaml", platformFile+"  tenant-permissions:tenantDefaults: {secure: AAABALncS1y4FRpUFhbTGMqUt6LKaM1I8wI7mJc=}\n")
+	s.fails(t, []string{`Pulumi.prod.yaml: tenant-permissions:tenantDefaults: the value is secret, so cells cannot have it; set it without --secret`}, splits(Splitting{Size: 1}))
 }
 
 // Whatever is wrong is said at once, and nothing is written.

@@ -15,9 +15,9 @@ import (
 type place struct{ file, path string }
 
 // Check reports what two stacks of one platform both take: names of roles, schemas and databases, of
-// which a server has each once, and keys of tenants. Without it, PostgreSQL would refuse the names in the middle of a
-// run. If no problem is found, Check prints the full names of the platform and of its cells,
-// one a line.
+// which a server has each once, and keys of tenants. Without it, PostgreSQL would refuse the names in
+// the middle of a run. It also reports cells whose tenantDefaults are not those of the platform. If no
+// problem is found, Check prints the full names of the platform and of its cells, one a line.
 func (s *Stacks) Check(out io.Writer) error {
 	names, err := s.check()
 	if err != nil {
@@ -39,12 +39,18 @@ func (s *Stacks) check() ([]string, error) {
 		}
 	}
 	nameTaken, databaseTaken, keyTaken := map[string]place{}, map[string]place{}, map[string]place{}
+	var defaults config.Value // the platform's, which is the first
 	var full []string
 	for _, stack := range stacks {
 		full = append(full, s.reference.fullName(stack.name))
 		values, err := s.values(stack)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", stack.file, err)
+		}
+		if own := values[defaultsKey.String()]; stack == stacks[0] {
+			defaults = own
+		} else if !sameDefaults(own.Value, defaults.Value) {
+			p.Add(stack.file+": "+defaultsKey.String(), "%s differs from %s of %s; run cells split, or give the same", config.Show(own.Value), config.Show(defaults.Value), stacks[0].file)
 		}
 		cfg, err := config.Load(values, os.LookupEnv)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,6 +21,7 @@ import (
 var (
 	platformKey = pulumiconfig.MustMakeKey("tenant-permissions", "platform")
 	tenantsKey  = pulumiconfig.MustMakeKey("tenant-permissions", "tenants")
+	defaultsKey = pulumiconfig.MustMakeKey("tenant-permissions", "tenantDefaults")
 )
 
 // checkout is a folder with the project and the files of its stacks.
@@ -132,6 +134,18 @@ func (s *stack) tenants() (tenants, error) {
 		return nil, errors.New("the value is a secret or no object; give tenants by key, without --secret")
 	}
 	return t, nil
+}
+
+// sameDefaults reports whether two values of tenantDefaults, as JSON, mean the same. "" is none.
+func sameDefaults(a, b string) bool {
+	if a == b {
+		return true
+	}
+	var first, second any
+	if json.Unmarshal([]byte(cmp.Or(a, "{}")), &first) != nil || json.Unmarshal([]byte(cmp.Or(b, "{}")), &second) != nil {
+		return false // the program says what is wrong with it
+	}
+	return reflect.DeepEqual(first, second)
 }
 
 // values are the values of the stack's config, but for the secrets.

@@ -56,6 +56,9 @@ func (s splitting) run(c *checkout, out io.Writer) error {
 	want := s.readTenants(p, c.dir)
 	cells, has := s.ownCells(p, c)
 	s.tenantsElsewhere(p, c, cells, want)
+	if platform := c.stacks[s.reference.stack]; platform.settings.Config[defaultsKey].Secure() {
+		p.Add(platform.file+": "+defaultsKey.String(), "the value is secret, so cells cannot have it; set it without --secret")
+	}
 	if s.Size < 1 {
 		p.Add("--size", "%d is not accepted; give a number from 1", s.Size)
 	}
@@ -74,7 +77,14 @@ func (s splitting) run(c *checkout, out io.Writer) error {
 		for _, key := range gets[number] {
 			members[key] = want[key]
 		}
-		if err := cell.update(c.dir, has[number], members); err != nil {
+		defaults, err := cell.takeDefaults(c.stacks[s.reference.stack])
+		if err != nil {
+			return err
+		}
+		if defaults {
+			report.defaults++
+		}
+		if err := cell.update(c.dir, has[number], members, defaults); err != nil {
 			return err
 		}
 		report.add(out, cell.name, has[number], members)
@@ -259,14 +269,37 @@ func (s splitting) newCells(c *checkout, cells map[int]*stack, gets map[int][]st
 	return added, secrets
 }
 
-// update writes the cell's file if its tenants change.
-func (s *stack) update(dir string, has, gets tenants) error {
+// takeDefaults gives the cell the tenantDefaults of the platform. It reports whether the cell had others.
+// They hold for the tenants of a stack only, and a tenant is to have the same in every cell.
+func (s *stack) takeDefaults(platform *stack) (changed bool, err error) {
+	own, want := s.settings.Config[defaultsKey], platform.settings.Config[defaultsKey]
+	has, err := own.Value(pulumiconfig.NopDecrypter)
+	if err != nil {
+		return false, fmt.Errorf("%s: %s: %w", s.file, defaultsKey, err)
+	}
+	gets, err := want.Value(pulumiconfig.NopDecrypter)
+	if err != nil {
+		return false, fmt.Errorf("%s: %s: %w", platform.file, defaultsKey, err)
+	}
+	if !own.Secure() && sameDefaults(has, gets) {
+		return false, nil
+	}
+	if gets == "" {
+		delete(s.settings.Config, defaultsKey)
+	} else {
+		s.settings.Config[defaultsKey] = want
+	}
+	return true, nil
+}
+
+// update writes the cell's file if its tenants change, or if its defaults have changed.
+func (s *stack) update(dir string, has, gets tenants, defaults bool) error {
 	before, err := json.Marshal(has)
 	if err != nil {
 		return err
 	}
 	after, err := json.Marshal(gets)
-	if err != nil || bytes.Equal(before, after) {
+	if err != nil || bytes.Equal(before, after) && !defaults {
 		return err
 	}
 	s.settings.Config[tenantsKey] = pulumiconfig.NewObjectValue(string(after))
@@ -276,7 +309,9 @@ func (s *stack) update(dir string, has, gets tenants) error {
 // summary is what a run did.
 type summary struct {
 	total, added, removed, changed int
-	sizes                          []int
+	// defaults is how many cells have other tenantDefaults than before.
+	defaults int
+	sizes    []int
 }
 
 // add counts what changes in a cell, and writes a line for each tenant that is removed, because its data
@@ -309,4 +344,7 @@ func (r *summary) print(out io.Writer, platform string) {
 		fmt.Fprintf(out, " of %d to %d", slices.Min(r.sizes), slices.Max(r.sizes))
 	}
 	fmt.Fprintf(out, "; %d new, %d changed, %d removed\n", r.added, r.changed, r.removed)
+	if r.defaults > 0 {
+		fmt.Fprintf(out, "tenantDefaults of %s: copied into %d cells\n", platform, r.defaults)
+	}
 }

@@ -17,6 +17,10 @@ type explainer struct {
 	model
 	// outputs are those of the last deployment.
 	outputs map[string]any
+	// searched is the schema of the extensions at the last deployment, empty for none. newPaths are the
+	// logins whose search path changes with it.
+	searched string
+	newPaths int
 	// config is what is to be deployed. It is empty if the preview failed because of it.
 	config config.Config
 }
@@ -33,6 +37,7 @@ func explain(p *preview) (summary, error) {
 	slices.SortStableFunc(p.Steps, func(a, b *step) int { return cmp.Compare(a.URN, b.URN) })
 	e.readStack(p)
 	e.findNames(p)
+	e.findExtensions(p)
 
 	tenants, logins, single := e.group(p.Steps)
 	for _, key := range slices.Sorted(maps.Keys(tenants)) {
@@ -44,8 +49,8 @@ func explain(p *preview) (summary, error) {
 	for _, s := range single {
 		e.explainShared(s)
 	}
-	e.explainActive(active, policy.OutputTenantLogins, e.tenantLogins(), tenants)
-	e.explainActive(shared, policy.OutputLogins, e.sharedLogins(), logins)
+	e.explainActiveLogins(tenants, logins)
+	e.explainSearchPaths()
 	for _, s := range p.Steps {
 		if !s.done() {
 			e.report(other, s.name, "%s", s.plain())
@@ -145,7 +150,7 @@ func (e *explainer) takeNames(p *preview) {
 // of the outputs, and all others.
 func (e *explainer) group(all []*step) (tenants, logins map[string]steps, single []*step) {
 	tenants, logins = map[string]steps{}, map[string]steps{}
-	types := e.tenant("", "", false)
+	types := e.tenant(tenantNames{}, false)
 	add := func(groups map[string]steps, key, name string, s *step) {
 		if groups[key] == nil {
 			groups[key] = steps{}
@@ -158,7 +163,11 @@ func (e *explainer) group(all []*step) (tenants, logins map[string]steps, single
 		}
 		if s.tenant != "" {
 			name := strings.TrimPrefix(strings.TrimPrefix(s.name, s.tenant), "-")
-			if types[name].typ == s.typ {
+			kind := name
+			if agent := agentPattern.FindStringSubmatch(name); agent != nil {
+				kind = agent[2] // as those of every login
+			}
+			if types[kind].typ == s.typ {
 				add(tenants, s.tenant, name, s)
 			}
 			continue
@@ -172,26 +181,21 @@ func (e *explainer) group(all []*step) (tenants, logins map[string]steps, single
 	return tenants, logins, single
 }
 
-// output is a name among the last outputs, empty if there is none.
-func (e *explainer) output(output, key string) string {
-	byKey, ok := e.outputs[output].(map[string]any)
-	if !ok {
-		return ""
+// output is a name among the last outputs, by one or more keys. It is empty if there is none.
+func (e *explainer) output(output string, keys ...string) string {
+	value := e.outputs[output]
+	for _, key := range keys {
+		byKey, ok := value.(map[string]any)
+		if !ok {
+			return ""
+		}
+		value = byKey[key]
 	}
-	name, ok := byKey[key].(string)
+	name, ok := value.(string)
 	if !ok {
 		return ""
 	}
 	return name
-}
-
-// tenantLogins are the logins of tenants by key.
-func (e *explainer) tenantLogins() map[string]config.Login {
-	logins := map[string]config.Login{}
-	for key, tenant := range e.config.Tenants {
-		logins[key] = tenant.Login
-	}
-	return logins
 }
 
 // sharedLogins are the logins of the app, of the admin and of the readers, by their key in the outputs.

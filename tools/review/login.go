@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tenant-permissions/internal/config"
+	"tenant-permissions/internal/policy"
 )
 
 // login is a role that logs in, with its alternating logins, and the steps of their resources.
@@ -26,10 +27,12 @@ func (l login) explain() (on, off []string) {
 	for _, prefix := range loginPrefixes() {
 		s := l.steps[prefix+"role"]
 		name := cmp.Or(s.input("name"), strings.TrimSuffix(l.role+"_"+strings.TrimSuffix(prefix, "-"), "_"))
-		l.explainPassword(name, l.steps[prefix+"password"], s)
-		if s.changes("connectionLimit") {
-			s.explain("connectionLimit")
-			l.report(limits, "the connection limit of %s changes from %s to %s", name, limit(s.before("connectionLimit")), limit(s.after("connectionLimit")))
+		l.explainPassword(name, prefix, s)
+		for _, limit := range loginLimits() {
+			if s.changes(limit.input) {
+				s.explain(limit.input)
+				l.report(limits, "the %s of %s changes from %s to %s", limit.title, name, limit.text(s.before(limit.input)), limit.text(s.after(limit.input)))
+			}
 		}
 		switch {
 		case !s.changes("login"):
@@ -44,8 +47,10 @@ func (l login) explain() (on, off []string) {
 	return l.explainAlternating(on, off)
 }
 
-func (l login) explainPassword(name string, password, role *step) {
-	rotates, changes := password != nil && password.Op == "replace", role.changes("password")
+func (l login) explainPassword(name, prefix string, role *step) {
+	password := l.steps[prefix+"password"]
+	rotates := password != nil && password.Op == "replace" && password.is(l.want[prefix+"password"])
+	changes := role.changes("password")
 	switch {
 	case rotates && changes && role.after("login") != true:
 		l.report(rotated, "new password for %s, which cannot log in", name)
@@ -78,9 +83,7 @@ func (l login) explainAlternating(on, off []string) (stillOn, stillOff []string)
 	case l.steps.created(l.want, resources...):
 		l.steps.explain("create", resources...)
 		what := fmt.Sprintf("new logins %s, which act as %s", both, l.role)
-		if l.steps[resources[0]].after("login") != true {
-			what += " and cannot log in"
-		}
+		what += l.steps.withoutLogin()
 		if itself(off) && !locked {
 			l.report(alternating, "%s; %s itself can no longer log in", what, l.role)
 			return on, nil
@@ -103,27 +106,34 @@ func (l login) explainAlternating(on, off []string) (stillOn, stillOff []string)
 	return on, off
 }
 
-// limit is a connection limit in words. -1 is PostgreSQL's value for none.
-func limit(sessions any) string {
-	if sessions == nil || sessions == -1.0 {
-		return "none"
-	}
-	return fmt.Sprint(sessions)
-}
-
-// newLogins describes a role that is new, with its alternating logins.
+// newLogins describes a role that is new, with its alternating logins and their limits.
 func (g steps) newLogins(role string) string {
-	what := "new login " + role
+	what := "new login " + role + g["role"].limits()
 	if g["role"] != nil && g["role"].after("login") != true {
 		what = "new role " + role + ", which cannot log in"
 	}
 	if g.all("create", "a-role", "b-role") {
-		what += fmt.Sprintf("; new logins %s and %s, which act as it", g["a-role"].input("name"), g["b-role"].input("name"))
-		if g["a-role"].after("login") != true {
-			what += " and cannot log in"
-		}
+		what += fmt.Sprintf("; new logins %s%s and %s%s, which act as it", g["a-role"].input("name"), g["a-role"].limits(), g["b-role"].input("name"), g["b-role"].limits())
+		what += g.withoutLogin()
 	}
 	return what
+}
+
+// withoutLogin says of new alternating logins which of them cannot log in.
+func (g steps) withoutLogin() string {
+	var names []string
+	for _, prefix := range alternatingPrefixes() {
+		if s := g[prefix+"role"]; s.after("login") != true {
+			names = append(names, s.input("name"))
+		}
+	}
+	switch len(names) {
+	case 0:
+		return ""
+	case len(alternatingPrefixes()):
+		return " and cannot log in"
+	}
+	return "; " + strings.Join(names, ", ") + " cannot log in"
 }
 
 // droppedLogins are sentences about the logins that are dropped.
@@ -154,18 +164,30 @@ func (g steps) explainRecreated(want map[string]wanted) (what []string) {
 	return what
 }
 
-// explainActive explains that the outputs name another alternating login, for which no resource
-// changes. logins are the configured ones and groups the steps, by key.
-func (e *explainer) explainActive(k kind, output string, logins map[string]config.Login, groups map[string]steps) {
-	for _, key := range slices.Sorted(maps.Keys(logins)) {
-		cfg, was := logins[key], e.output(output, key)
-		if len(cfg.Alternating) == 0 || was == "" || was == cfg.Active || groups[key].all("create", "a-role") {
-			continue
+// explainActiveLogins explains that the outputs name other alternating logins, for which no resource
+// changes. tenants and logins are the steps of tenants and of shared logins, by key.
+func (e *explainer) explainActiveLogins(tenants, logins map[string]steps) {
+	for _, key := range slices.Sorted(maps.Keys(e.config.Tenants)) {
+		tenant := e.config.Tenants[key]
+		e.explainActive(active, key, tenant.Login, e.output(policy.OutputTenantLogins, key), tenants[key])
+		for _, agent := range slices.Sorted(maps.Keys(tenant.Agents)) {
+			e.explainActive(active, key, tenant.Agents[agent], e.output(policy.OutputTenantAgents, key, agent), below(tenants[key], agentPrefix(agent)))
 		}
-		what := fmt.Sprintf("the outputs name %s instead of %s", cfg.Active, was)
-		if cfg.Alternating[0].CanLogin {
-			what += "; both can log in"
-		}
-		e.report(k, key, "%s", what)
 	}
+	all := e.sharedLogins()
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		e.explainActive(shared, key, all[key], e.output(policy.OutputLogins, key), logins[key])
+	}
+}
+
+// explainActive explains that the outputs name another login than before.
+func (e *explainer) explainActive(k kind, key string, login config.Login, was string, g steps) {
+	if len(login.Alternating) == 0 || was == "" || was == login.Active || g.all("create", "a-role") {
+		return
+	}
+	what := fmt.Sprintf("the outputs name %s instead of %s", login.Active, was)
+	if login.Alternating[0].CanLogin {
+		what += "; both can log in"
+	}
+	e.report(k, key, "%s", what)
 }

@@ -94,7 +94,7 @@ func TestNothingIsSilent(t *testing.T) {
 		}
 		for i, original := range p.Steps {
 			kind := original.last().Type
-			if kind == typeStack || kind == typeTenant || !slices.Contains([]string{"create", "update", "delete"}, original.Op) {
+			if kind == typeStack || kind == typeTenant || !slices.Contains([]string{"create", "update", "replace", "delete"}, original.Op) {
 				continue
 			}
 			for what, change := range map[string]func(*step){
@@ -201,7 +201,7 @@ func TestOddShapes(t *testing.T) {
 		maps.Copy(inputs, extra)
 		return resource(typeRole, "acme-role", "acme", inputs)
 	}
-	itsSchema := resource(typeSchema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "dropCascade": false})
+	itsSchema := resource(typeSchema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "database": "db", "owner": "admin", "dropCascade": false})
 	withData := resource(typeSchema, "acme-schema", "acme", map[string]any{"name": "tenant_acme", "dropCascade": true})
 	usage := func(privileges ...string) map[string]any {
 		return resource(typeGrant, "acme-usage", "acme", map[string]any{"database": "db", "objectType": "schema", "schema": "tenant_acme", "role": "tenant_acme", "privileges": privileges})
@@ -288,8 +288,8 @@ func TestOddShapes(t *testing.T) {
 		},
 		"a setting": {
 			"",
-			[]map[string]any{on("update", acme(nil), "searchPaths", "password")},
-			[]string{"acme-role: update Role of tenant acme: searchPaths [tenant_acme], was [tenant_acme]\n", "acme: the password of tenant_acme is set again\n"},
+			[]map[string]any{on("update", acme(map[string]any{"searchPaths": []string{"other"}}), "searchPaths", "password")},
+			[]string{"acme-role: update Role of tenant acme: searchPaths [other], was [other]\n", "acme: the password of tenant_acme is set again\n"},
 		},
 		"an update of nothing": {
 			"",
@@ -312,7 +312,7 @@ func TestOddShapes(t *testing.T) {
 			[]string{"closedDatabases: the stack no longer closes database x to PUBLIC; PUBLIC does not get its privileges back"},
 		},
 		"a rotation without LOGIN": {`{"acme": {"suspended": true}}`, []map[string]any{
-			on("replace", resource(typePassword, "acme-password", "acme", nil), "keepers"), on("update", acme(map[string]any{"login": false}), "password"),
+			on("replace", resource(typePassword, "acme-password", "acme", map[string]any{"length": 32, "special": false, "keepers": map[string]any{}}), "keepers"), on("update", acme(map[string]any{"login": false}), "password"),
 		}, []string{"acme: new password for tenant_acme, which cannot log in"}},
 		"a role with alternating logins no longer logs in itself": {
 			`{"acme": {"logins": {"active": "a"}}}`,

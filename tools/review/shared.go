@@ -57,27 +57,32 @@ func (e *explainer) explainSharedLogin(key string, g steps) {
 		}
 		e.report(k, key, format, args...)
 	}
+	maps.Copy(inputs, e.searchPath())
+	if kindOf == policy.Reader {
+		inputs["validUntil"] = validUntil(cfg)
+	}
 	want := e.login(kindOf, role, inputs)
+	all := login{role: role, config: cfg, steps: g, want: want, report: report}
+	all.explainExpiry()
+	e.findNewPaths(g, want, report)
 	switch {
 	case g.all("create", "password", "role"):
 		report(added, "%s; it %s", g.newLogins(role), can)
-		for name, s := range g {
-			if s.Op == "create" && s.is(want[name]) {
-				s.explainWhole()
-			}
-		}
+		g.explainAsWanted("create", want, slices.Collect(maps.Keys(g))...)
+		return
 	case g.all("delete", "role"):
 		report(removed, "%s; it no longer %s", strings.Join(g.droppedLogins(), "; "), can)
 		g.explain("delete", slices.Collect(maps.Keys(g))...)
-	case g.all("replace", "role"):
+		return
+	case g.all("replace", "role") && !g["role"].recreated:
 		report(replaced, "REPLACED: role %s is dropped and created again, without the memberships and privileges that others granted to it", role)
-		g.explain("replace", "role")
+		g.explainAsWanted("replace", want, "role")
 	default:
 		if again := g.explainRecreated(want); len(again) > 0 {
 			report(repaired, "%s", strings.Join(again, "; "))
 		}
 	}
-	on, off := login{role: role, config: cfg, steps: g, want: want, report: report}.explain()
+	on, off := all.explain()
 	if len(on) > 0 {
 		report(resumed, "%s can log in", strings.Join(on, ", "))
 	}
@@ -97,19 +102,29 @@ func (e *explainer) explainShared(s *step) {
 			want.inputs["database"], who = database, "closedDatabases"
 		}
 	}
+	if s.typ == typeExtension || s.name == "extension-schema" {
+		e.explainExtension(s)
+		return
+	}
 	if !known || want.typ != s.typ {
 		return
+	}
+	k := shared
+	if who == "extensions" {
+		k = extensions
 	}
 	role := s.input("name")
 	switch {
 	case s.Op == "create" && s.is(want):
 		s.explainWhole()
-		e.report(shared, who, "%s", s.means())
+		e.report(k, who, "%s", s.means())
 	case s.Op == "update" && s.is(want) && s.changes("privileges"):
 		s.explain("privileges")
-		e.report(shared, who, "%s (restored)", s.means())
+		e.report(k, who, "%s (restored)", s.means())
 	case s.Op == "replace" && s.typ == typeRole:
-		s.explainWhole()
+		if s.is(want) {
+			s.explainWhole()
+		}
 		e.report(replaced, who, "REPLACED: role %s is dropped and created again, without the memberships and privileges that others granted to it", role)
 	case s.Op == "delete" && s.typ == typeRole:
 		s.explainWhole()
@@ -119,7 +134,7 @@ func (e *explainer) explainShared(s *step) {
 		e.report(shared, who, "the stack no longer closes %s to PUBLIC; PUBLIC does not get its privileges back", s.object())
 	case s.Op == "delete":
 		s.explainWhole()
-		e.report(shared, who, "no longer in force: %s", s.means())
+		e.report(k, who, "no longer in force: %s", s.means())
 	}
 }
 
@@ -132,6 +147,11 @@ func (e *explainer) whose(s *step) string {
 	for _, grant := range grants {
 		if grant.Resource == s.name {
 			return cmp.Or(keys[grant.Role], "database")
+		}
+	}
+	for _, grant := range policy.OnExtensionSchema() {
+		if grant.Resource == s.name {
+			return "extensions"
 		}
 	}
 	for _, membership := range policy.SharedMemberships() {
@@ -182,6 +202,9 @@ func (s *step) meansOfRole() string {
 			has = append(has, a.name)
 		}
 	}
+	if s.last().Inputs["inherit"] == false {
+		has = append(has, "NOINHERIT")
+	}
 	return fmt.Sprintf("role %s owns the schema of every tenant; its attributes: %s", role, cmp.Or(strings.Join(has, ", "), "none"))
 }
 
@@ -193,6 +216,8 @@ func (s *step) object() string {
 		return fmt.Sprintf("each %s that %s creates", on, s.input("owner"))
 	case on == string(policy.Database):
 		return "database " + s.input("database")
+	case on != string(policy.Schema):
+		return fmt.Sprintf("each %s of schema %s", on, s.input("schema"))
 	}
 	return on + " " + s.input("schema")
 }

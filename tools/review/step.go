@@ -22,6 +22,8 @@ type step struct {
 	// summary is about, and whole is true if one is about all of the step.
 	changed, explained map[string]bool
 	whole              bool
+	// recreated is true for a replacement that has the effect of an update.
+	recreated bool
 }
 
 // last is the state after the step. For a deletion it is the state before.
@@ -56,7 +58,7 @@ func (s *step) after(property string) any { return s.last().Inputs[property] }
 
 // changes reports whether the step changes the property of a resource that stays.
 func (s *step) changes(property string) bool {
-	return s != nil && (s.Op == "update" || s.Op == "same") && s.changed[property]
+	return s != nil && (s.Op == "update" || s.Op == "same" || s.recreated) && s.changed[property]
 }
 
 // explain marks properties as explained.
@@ -77,10 +79,10 @@ func (s *step) unexplained() []string {
 // done reports whether nothing of the step is left to explain: it only reads, or sentences are about
 // all of it.
 func (s *step) done() bool {
-	switch s.Op {
-	case "refresh", "read":
+	switch {
+	case s.Op == "refresh" || s.Op == "read":
 		return true
-	case "update", "same":
+	case s.Op == "update" || s.Op == "same" || s.recreated:
 		return s.whole || len(s.unexplained()) == 0
 	}
 	return s.whole
@@ -125,7 +127,7 @@ func (s *step) plain() string {
 // values are the property's value, and the value before if it changes. They are empty for passwords
 // and for resources that may have other secrets.
 func (s *step) values(property string) string {
-	if property == "password" || !slices.Contains([]string{typeRole, typeSchema, typeGrant, typeGrantRole, typeDefaultPrivileges}, s.typ) {
+	if property == "password" || !slices.Contains([]string{typeRole, typeSchema, typeGrant, typeGrantRole, typeDefaultPrivileges, typeExtension}, s.typ) {
 		return ""
 	}
 	if !s.changed[property] {
@@ -158,4 +160,24 @@ func (g steps) explain(op string, names ...string) {
 			g[name].explainWhole()
 		}
 	}
+}
+
+// explainAsWanted does the same for those of the resources that are afterwards as wanted.
+func (g steps) explainAsWanted(op string, want map[string]wanted, names ...string) {
+	for _, name := range names {
+		if g.all(op, name) && g[name].is(want[name]) {
+			g[name].explainWhole()
+		}
+	}
+}
+
+// below are the values whose key has the prefix, by the rest of the key.
+func below[M ~map[string]V, V any](all M, prefix string) M {
+	part := M{}
+	for key, value := range all {
+		if rest, found := strings.CutPrefix(key, prefix); found {
+			part[rest] = value
+		}
+	}
+	return part
 }

@@ -12,17 +12,21 @@ const (
 	droppable
 	retired
 	suspended
+	agentsLost
 	unprotected
 	resumed
 	restored
 	added
+	agentsAdded
 	adopted
 	protected
 	rotated
 	alternating
 	active
 	limits
+	functions
 	repaired
+	extensions
 	shared
 	other
 )
@@ -38,17 +42,21 @@ func headings() []heading {
 		droppable:   {"Tenants ready to be dropped with all data", "retire: drop"},
 		retired:     {"Tenants retired", "retire: keep"},
 		suspended:   {"Tenants suspended", ""},
+		agentsLost:  {"Agents removed or suspended", "read-only logins of one tenant"},
 		unprotected: {"Schemas no longer protected", ""},
 		resumed:     {"Tenants resumed", ""},
 		restored:    {"Tenants that get their privileges back", ""},
 		added:       {"Tenants added", ""},
+		agentsAdded: {"Agents added or resumed", "read-only logins of one tenant"},
 		adopted:     {"Tenants adopted", ""},
 		protected:   {"Schemas protected", ""},
 		rotated:     {"Passwords rotated", ""},
 		alternating: {"Alternating logins", ""},
 		active:      {"Active logins", "the logins that the outputs name"},
-		limits:      {"Connection limits", ""},
+		limits:      {"Limits", "a login can change its timeouts"},
+		functions:   {"Functions", "those with SECURITY DEFINER run with the privileges of their owner"},
 		repaired:    {"Repaired", "created again, or set back to the config"},
+		extensions:  {"Extensions", ""},
 		shared:      {"Shared roles and databases", ""},
 		other:       {"Other changes", "read them in the preview itself"},
 	}

@@ -3,6 +3,7 @@ package review
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
@@ -17,6 +18,7 @@ const (
 	typeGrant             = "postgresql:index/grant:Grant"
 	typeGrantRole         = "postgresql:index/grantRole:GrantRole"
 	typeDefaultPrivileges = "postgresql:index/defaultPrivileges:DefaultPrivileges"
+	typeExtension         = "postgresql:index/extension:Extension"
 	typePassword          = "random:index/randomPassword:RandomPassword"
 )
 
@@ -30,24 +32,55 @@ type wanted struct {
 type model struct {
 	database any
 	names    map[policy.Role]any
+	// extensions is the schema of the extensions, empty if there are none.
+	extensions string
+}
+
+// tenantNames are the names in PostgreSQL of a tenant: of its role, of its schema, and of the group role
+// of its agents, and of each agent by key.
+type tenantNames struct {
+	role, schema, agentsRole string
+	agents                   map[string]string
 }
 
 // tenant are the resources of a tenant, by what follows its key in their logical names.
-func (m model) tenant(role, schema string, drop bool) map[string]wanted {
+func (m model) tenant(names tenantNames, drop bool) map[string]wanted {
 	m.names = maps.Clone(m.names)
-	m.names[policy.Tenant] = role
-	want := m.login(policy.Tenant, role, map[string]any{"searchPaths": list(schema)})
+	m.names[policy.Tenant], m.names[policy.Agents] = names.role, names.agentsRole
+	inputs := m.searchPath(names.schema)
+	want := m.login(policy.Tenant, names.role, inputs)
 	want[""] = wanted{typ: typeTenant}
-	want["schema"] = wanted{typeSchema, map[string]any{"name": schema, "database": m.database, "owner": m.names[policy.Admin], "dropCascade": drop}}
-	want["schema-claim"] = wanted{typeRole, map[string]any{"name": schema, "login": false}}
-	for _, grant := range slices.Concat(policy.OnTenantSchema(), onAdopted()) {
-		want[grant.Resource] = m.grant(grant, schema)
+	want["schema"] = wanted{typeSchema, map[string]any{"name": names.schema, "database": m.database, "owner": m.names[policy.Admin], "dropCascade": drop}}
+	want["schema-claim"] = wanted{typeRole, map[string]any{"name": names.schema, "login": false}}
+	want["agents"] = wanted{typeRole, map[string]any{"name": names.agentsRole, "login": false}}
+	for agent, role := range names.agents {
+		for name, w := range m.login(policy.Agent, role, inputs) {
+			want[agentPrefix(agent)+name] = w
+		}
 	}
-	for _, grant := range policy.TenantDefaults() {
-		want[grant.Resource] = m.defaults(grant, schema)
+	for _, grant := range slices.Concat(policy.OnTenantSchema(), policy.OnFunctions(), policy.OnAgents(), onAdopted()) {
+		want[grant.Resource] = m.grant(grant, names.schema)
+	}
+	for _, grant := range slices.Concat(policy.TenantDefaults(), policy.FunctionDefaults(), policy.AgentDefaults()) {
+		want[grant.Resource] = m.defaults(grant, names.schema)
 	}
 	maps.Copy(want, m.memberships(policy.TenantMemberships()))
 	return want
+}
+
+// searchPath is the input of a login that finds unqualified names in these schemas, and in that of the
+// extensions. It is empty if there is neither. A login without a schema of its own has pg_catalog first.
+func (m model) searchPath(schemas ...string) map[string]any {
+	if m.extensions != "" {
+		if len(schemas) == 0 {
+			schemas = []string{"pg_catalog"}
+		}
+		schemas = append(slices.Clone(schemas), m.extensions)
+	}
+	if len(schemas) == 0 {
+		return map[string]any{}
+	}
+	return map[string]any{"searchPaths": list(schemas...)}
 }
 
 // shared are the memberships and privileges that exist once, by logical name.
@@ -58,6 +91,9 @@ func (m model) shared() map[string]wanted {
 	}
 	for _, grant := range policy.OnSchemaPublic() {
 		want[grant.Resource] = m.grant(grant, "public")
+	}
+	for _, grant := range policy.OnExtensionSchema() {
+		want[grant.Resource] = m.grant(grant, m.extensions)
 	}
 	for _, grant := range policy.Defaults() {
 		want[grant.Resource] = m.defaults(grant, "")
@@ -111,8 +147,12 @@ func (m model) memberships(memberships []policy.Membership) map[string]wanted {
 
 // grant is a grant on objects that exist. schema is empty for a grant outside of schemas.
 func (m model) grant(grant policy.Grant, schema string) wanted {
+	on := string(grant.On)
+	if grant.On == policy.Function {
+		on = "routine" // procedures too
+	}
 	inputs := map[string]any{
-		"database": m.database, "objectType": string(grant.On), "role": m.names[grant.Role], "privileges": list(grant.Privileges...),
+		"database": m.database, "objectType": on, "role": m.names[grant.Role], "privileges": list(grant.Privileges...),
 	}
 	if schema != "" {
 		inputs["schema"] = schema
@@ -123,7 +163,7 @@ func (m model) grant(grant policy.Grant, schema string) wanted {
 // defaults are default privileges of the admin. schema is empty for all schemas.
 func (m model) defaults(grant policy.Grant, schema string) wanted {
 	w := m.grant(grant, schema)
-	w.typ, w.inputs["owner"] = typeDefaultPrivileges, m.names[policy.Admin]
+	w.typ, w.inputs["owner"], w.inputs["objectType"] = typeDefaultPrivileges, m.names[policy.Admin], string(grant.On)
 	return w
 }
 
@@ -144,11 +184,15 @@ func (m model) login(role policy.Role, name string, inputs map[string]any) map[s
 	alternating["roles"], alternating["assumeRole"], alternating["bypassRowLevelSecurity"] = list(name), actsAs, false
 	for _, prefix := range loginPrefixes() {
 		want[prefix+"password"] = wanted{typePassword, map[string]any{"length": 32.0, "special": false, "keepers": nil}}
-		all := map[string]any{"name": nil, "password": "[secret]", "login": nil, "connectionLimit": nil}
+		all := map[string]any{"name": nil, "password": "[secret]", "login": nil}
+		for _, l := range loginLimits() {
+			all[l.input] = nil
+		}
 		if prefix == "" {
 			maps.Copy(all, own)
 		} else {
 			maps.Copy(all, alternating)
+			all["name"] = name + "_" + strings.TrimSuffix(prefix, "-")
 		}
 		want[prefix+"role"] = wanted{typeRole, all}
 	}
