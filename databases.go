@@ -22,21 +22,14 @@ import (
 // connects as owns it, because only the owner can close it to PUBLIC.
 func (t *Tenant) newDatabase(ctx *pulumi.Context, drop bool) ([]pulumi.Resource, error) {
 	own, path := t.config.Database, "tenants."+t.key+".database"
-	args := &postgresql.DatabaseArgs{
+	database, err := postgresql.NewDatabase(ctx, t.key+"-database", &postgresql.DatabaseArgs{
 		Name:            pulumi.String(own.Name),
 		Template:        pulumi.String("template0"),
 		ConnectionLimit: pulumi.Int(own.ConnectionLimit),
-	}
-	if own.Encoding != "" {
-		args.Encoding = pulumi.String(own.Encoding)
-	}
-	if own.LcCollate != "" {
-		args.LcCollate = pulumi.String(own.LcCollate)
-	}
-	if own.Tablespace != "" {
-		args.TablespaceName = pulumi.String(own.Tablespace)
-	}
-	database, err := postgresql.NewDatabase(ctx, t.key+"-database", args, pulumi.Parent(t), pulumi.DependsOn(slices.Concat(t.shared.Ready, t.roles)),
+		Encoding:        optional(own.Encoding),
+		LcCollate:       optional(own.LcCollate),
+		TablespaceName:  optional(own.Tablespace),
+	}, pulumi.Parent(t), pulumi.DependsOn(slices.Concat(t.shared.Ready, t.roles)),
 		// A change of the others replaces the database.
 		keepName(), pulumi.IgnoreChanges([]string{"template", "encoding", "lcCollate", "lcCtype"}), pulumi.Protect(!drop))
 	if err != nil {
@@ -64,4 +57,12 @@ func (t *Tenant) newAccess(ctx *pulumi.Context, after []pulumi.Resource) ([]pulu
 	}
 	in.schema = pulumi.String(t.shared.SearchedSchema)
 	return newGrants(ctx, in, policy.OnOwnExtensionSchema(agents), after)
+}
+
+// optional is an input that is not set if it is empty.
+func optional(text string) pulumi.StringPtrInput {
+	if text == "" {
+		return nil
+	}
+	return pulumi.String(text)
 }

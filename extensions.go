@@ -39,20 +39,16 @@ func (shared *SharedRoles) newExtensions(ctx *pulumi.Context, in scope, grants [
 	}
 	var checks []any
 	for _, key := range slices.Sorted(maps.Keys(shared.Extensions)) {
-		args := &postgresql.ExtensionArgs{
+		extension, err := postgresql.NewExtension(ctx, in.prefix+"extension-"+key, &postgresql.ExtensionArgs{
 			Name:     pulumi.String(key),
 			Database: in.database,
 			Schema:   name,
+			Version:  optional(shared.Extensions[key].Version),
 			// Some need others, and the order of names is not the order of needs.
 			CreateCascade: pulumi.Bool(true),
 			// PostgreSQL refuses to drop an extension that tables, indexes or functions use.
 			DropCascade: pulumi.Bool(false),
-		}
-		if version := shared.Extensions[key].Version; version != "" {
-			args.Version = pulumi.String(version)
-		}
-		extension, err := postgresql.NewExtension(ctx, in.prefix+"extension-"+key, args,
-			in.with(pulumi.DependsOn(after), pulumi.IgnoreChanges([]string{"schema"})).opts...)
+		}, in.with(pulumi.DependsOn(after), pulumi.IgnoreChanges([]string{"schema"})).opts...)
 		if err != nil {
 			return nil, name, err
 		}

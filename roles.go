@@ -50,10 +50,9 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	shared.addLogin("app", app.Name, app)
 
 	adminRole, err := newImmutableRole(ctx, "admin-service-role", "roles.admin", cfg.Admin)
-	if err != nil {
+	if shared.Names[policy.Admin] = adminRole; err != nil {
 		return nil, err
 	}
-	shared.Names[policy.Admin] = adminRole
 
 	// The admin logs in as another role, whose password can rotate, and acts as admin. So what its
 	// sessions create is owned by the role that the default privileges name. A role that they create
@@ -80,8 +79,8 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	// The role that has the admin option on every tenant is not the admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on PostgreSQL
 	// 16+. NOINHERIT spares an admin session the privileges of every tenant.
-	shared.Names[policy.AllTenantsAdmin], err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", config.Admin{Name: cfg.AllTenantsAdmin})
-	if err != nil {
+	allTenantsAdmin := config.Admin{Name: cfg.AllTenantsAdmin}
+	if shared.Names[policy.AllTenantsAdmin], err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", allTenantsAdmin); err != nil {
 		return nil, err
 	}
 

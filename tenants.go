@@ -63,20 +63,18 @@ func (t *Tenant) register(ctx *pulumi.Context) error {
 	if err := t.newAgents(ctx); err != nil {
 		return err
 	}
-	previous := t.Database
+	var previous []any
 	if t.config.Previous != config.PreviousNone {
 		if _, err := t.newSchema(ctx, t.config.Isolation.Other(), t.config.Previous == config.PreviousDrop); err != nil {
 			return err
 		}
-		previous = t.Database
+		previous = append(previous, t.Database)
 	}
 	schema, err := t.newSchema(ctx, t.config.Isolation, t.config.Retire == config.RetireDrop)
 	if err != nil {
 		return err
 	}
-	if previous.OutputState != nil {
-		t.Database = deployed.Require(t.Database, previous)
-	}
+	t.Database = deployed.Require(t.Database, previous...)
 	if t.config.Retire == config.NotRetired {
 		if err := t.newPrivileges(ctx, schema); err != nil {
 			return err
