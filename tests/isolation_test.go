@@ -267,6 +267,6 @@ func (p *platform) copyTables(t *testing.T, schema, from, to string) {
 		if _, err := target.PgConn().CopyFrom(t.Context(), reader, "COPY "+name+" FROM STDIN"); err != nil {
 			t.Fatal(err)
 		}
-		target.may(t, "SELECT setval(pg_get_serial_sequence('"+name+"', 'id'), 100000)")
+		target.may(t, "SELECT setval(pg_get_serial_sequence('"+name+"', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM "+name+"))")
 	}
 }
