@@ -168,6 +168,9 @@ type Tenant struct {
 	Retire Retirement
 }
 
+// AgentsRole is the name of the group role of the agents of the tenant whose role has the name.
+func AgentsRole(role string) string { return role + "_agents" }
+
 // HasDatabase reports whether the tenant has a database of its own, now or from before a move.
 func (t Tenant) HasDatabase() bool {
 	return t.Isolation == IsolationDatabase || t.Previous != PreviousNone
@@ -566,7 +569,7 @@ func (o *object) tenant(key string, limits Limits, execute bool) Tenant {
 		tenant.Agents[key] = login
 	}
 	o.isolation(key, &tenant)
-	tenant.AgentsRole = tenant.Login.Name + "_agents"
+	tenant.AgentsRole = AgentsRole(tenant.Login.Name)
 	if len(tenant.Agents) > 0 && len(tenant.AgentsRole) > MaxNameBytes {
 		o.problems.Add(Join(o.path, "role"), "%s is too long; give at most 56 bytes, because the group role of its agents adds _agents", Show(tenant.Login.Name))
 	}

@@ -309,5 +309,5 @@ func Needs(role Role, on Kind) []string {
 // May reports whether a role may hold a privilege on an object of a tenant's schema, its own if it is
 // a tenant: what it holds by the model, and EXECUTE on single functions, which migrations grant.
 func May(role Role, on Kind, privilege string) bool {
-	return slices.Contains(Holds(role, on), privilege) || on == Function && LogsIn(role)
+	return slices.Contains(Holds(role, on), privilege) || on == Function && (LogsIn(role) || role == Agents)
 }

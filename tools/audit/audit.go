@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
 
 	"tenant-permissions/tools/audit/page"
 	"tenant-permissions/tools/connect"
@@ -72,14 +74,75 @@ func connected(ctx context.Context, source *connect.Source, mayBeEmpty bool, do 
 	if err != nil {
 		return err
 	}
+	if err := s.readOthers(ctx, source); err != nil {
+		return err
+	}
 	return do(conn, s)
+}
+
+// readOthers reads the catalogs of the tenants' own databases, some of them at once. A database that is
+// gone, or that lets nobody in, is a finding.
+func (s *system) readOthers(ctx context.Context, source *connect.Source) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	systems := make([]*system, len(s.tenants))
+	missing := make([]*Finding, len(s.tenants))
+	for i, t := range s.tenants {
+		if t.Database == "" {
+			continue
+		}
+		group.Go(func() (err error) {
+			systems[i], err = readOther(ctx, source, s.declared, t.Database)
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) && (refused.Code == "3D000" || refused.Code == "55000") {
+				missing[i] = &Finding{
+					Rule: ruleDatabaseMissing, Tenant: t.Key, Object: t.Database, Text: "the stack has the database " + t.Database + ", but nobody can connect to it: " + refused.Message,
+					Fix: "pulumi up --refresh",
+				}
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("reading the database %s: %w", t.Database, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := range s.tenants {
+		if systems[i] != nil {
+			s.others = append(s.others, systems[i])
+		}
+		if missing[i] != nil {
+			s.missing = append(s.missing, *missing[i])
+		}
+	}
+	return nil
+}
+
+// readOther reads the catalog of one tenant's own database.
+func readOther(ctx context.Context, source *connect.Source, stacks declared, database string) (_ *system, err error) {
+	stacks.tenants = slices.Clone(stacks.tenants)
+	cfg, err := source.SettingsOf(stacks.database, database)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return readSystem(ctx, conn, stacks, source.Timeout)
 }
 
 // readSystem reads the catalog over a connection.
 func readSystem(ctx context.Context, conn *pgx.Conn, stacks declared, timeout time.Duration) (*system, error) {
 	var schemas []string
 	for _, t := range stacks.tenants {
-		schemas = append(schemas, t.Schema)
+		if t.Database == conn.Config().Database || t.Database == "" && stacks.database == conn.Config().Database {
+			schemas = append(schemas, t.Schema)
+		}
 	}
 	c, err := readCatalog(ctx, conn, timeout, slices.Compact(slices.Sorted(slices.Values(schemas))))
 	if err != nil {

@@ -303,6 +303,7 @@ func TestStacks(t *testing.T) {
 			{Key: "acme", Role: "tenant_acme", Login: "tenant_acme", Schema: "tenant_acme", Stack: files[0]},
 			{Key: "globex", Retired: "tenant_globex", Schema: "globex", Stack: files[1]},
 		},
+		extensions: map[string]string{}, limits: map[string]limits{},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)

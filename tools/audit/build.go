@@ -19,17 +19,65 @@ type accessKey struct {
 	acl, columns string
 }
 
-// report is the whole report. It has the stacks' objects only: the database, and the tenants' schemas
+// report is the whole report. It has the stacks' objects only: the databases, and the tenants' schemas
 // with what is in them.
 func (s *system) report(taken time.Time) Report {
 	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
-	lists, principals := map[accessKey]int{}, map[string]Principal{}
+	principals := map[string]Principal{}
+	s.addObjects(&r, principals)
+	for _, other := range s.others {
+		other.addObjects(&r, principals)
+	}
+	for id := range s.kinds {
+		if s.managed(id) || s.kinds[id] == KindSuperuser || s.kinds[id] == KindDeployer {
+			principals[s.name(id)] = s.principal(s.name(id))
+		}
+	}
+	for _, name := range sortedKeys(principals) {
+		r.Principals = append(r.Principals, principals[name])
+	}
+	r.Violations, r.Notes = s.allFindings()
+	return r
+}
+
+// allFindings are the findings in all databases. What is the same in several databases, because it is
+// about roles, is there once.
+func (s *system) allFindings() (violations, notes []Finding) {
+	violations, notes = s.findings()
+	known := map[Finding]bool{}
+	for _, f := range slices.Concat(violations, notes) {
+		known[f] = true
+	}
+	for _, other := range s.others {
+		more, moreNotes := other.findings()
+		for _, f := range more {
+			if !known[f] {
+				f.Database = other.catalog.database
+				violations = append(violations, f)
+			}
+		}
+		for _, f := range moreNotes {
+			if !known[f] && f.Rule != ruleOtherDatabases && f.Rule != ruleDeployer {
+				f.Database = other.catalog.database
+				notes = append(notes, f)
+			}
+		}
+	}
+	return sorted(violations), sorted(notes)
+}
+
+// addObjects adds the objects of one database to a report, and who can do something with them.
+func (s *system) addObjects(r *Report, principals map[string]Principal) {
+	lists := map[accessKey]int{}
 	for _, o := range s.objects {
 		tenant := s.tenantBySchema[o.schema]
 		if tenant == nil && o.kind != "database" {
 			continue
 		}
 		object := Object{Kind: o.kind, Schema: o.schema, Name: o.name, Owner: s.name(o.owner)}
+		if s.own != nil {
+			object.Database = s.own.Database
+		}
 		if tenant != nil {
 			object.Tenant = tenant.Key
 		}
@@ -46,16 +94,6 @@ func (s *system) report(taken time.Time) Report {
 		object.Access = index
 		r.Objects = append(r.Objects, object)
 	}
-	for id := range s.kinds {
-		if s.managed(id) || s.kinds[id] == KindSuperuser || s.kinds[id] == KindDeployer {
-			principals[s.name(id)] = s.principal(s.name(id))
-		}
-	}
-	for _, name := range sortedKeys(principals) {
-		r.Principals = append(r.Principals, principals[name])
-	}
-	r.Violations, r.Notes = s.findings()
-	return r
 }
 
 // kindGroup is the same for kinds of objects on which privileges mean the same.
@@ -122,8 +160,12 @@ func (s *system) expectedRights(id oid, o *object, tenant *Tenant, rights []stri
 		return true
 	}
 	role, kind := s.policyRole(id), policyKind(o.kind)
-	if role == policy.Tenant && tenant != nil && (s.tenantOf[id] != tenant.Key || tenant.Retired != "") {
+	if s.isTenant(id) && tenant != nil && (s.tenantOf[id] != tenant.Key || tenant.Retired != "") {
 		return false
+	}
+	if o.kind == "database" {
+		connects := !slices.ContainsFunc(rights, func(right string) bool { return right != rightConnect })
+		return connects && s.policyRole(id) != "" && s.mayConnect(id)
 	}
 	var expected []string
 	for _, privilege := range policy.Holds(role, kind) {

@@ -29,6 +29,10 @@ type catalog struct {
 	open []string
 	// settings are those that roles have been given.
 	settings []setting
+	// installed are the extensions of the database by name.
+	installed map[string]extension
+	// now is the server's time.
+	now time.Time
 	// md5 are the roles with an MD5 password, nil where the passwords cannot be read.
 	md5 map[oid]bool
 
@@ -43,7 +47,12 @@ type role struct {
 	oid                                                                 oid
 	name                                                                string
 	super, inherit, createRole, createDB, login, replication, bypassRLS bool
+	connectionLimit                                                     int
+	// validUntil is when its password expires, the zero time for never.
+	validUntil time.Time
 }
+
+type extension struct{ schema, version string }
 
 // membership makes one role a member of another. Before PostgreSQL 16 all of a member's
 // memberships inherit or none, and all can be taken by SET ROLE.
@@ -117,7 +126,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, sch
 			strconv.FormatInt(timeout.Milliseconds(), 10)); err != nil {
 			return err
 		}
-		for _, read := range []func(context.Context, pgx.Tx) error{c.readServer, c.readRoles, c.readSettings, c.readMemberships} {
+		for _, read := range []func(context.Context, pgx.Tx) error{c.readServer, c.readRoles, c.readSettings, c.readMemberships, c.readExtensions} {
 			if err := read(ctx, tx); err != nil {
 				return err
 			}
@@ -148,7 +157,7 @@ func (c *catalog) readServer(ctx context.Context, tx pgx.Tx) error {
 	var number int
 	var readable bool
 	if err := tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, split_part(current_setting('server_version'), ' ', 1),
-			current_database(), has_table_privilege('pg_authid', 'SELECT')`).Scan(&number, &c.server, &c.database, &readable); err != nil {
+			current_database(), has_table_privilege('pg_authid', 'SELECT'), now()`).Scan(&number, &c.server, &c.database, &readable, &c.now); err != nil {
 		return err
 	}
 	c.version = number / 10000
@@ -171,11 +180,24 @@ func (c *catalog) readServer(ctx context.Context, tx pgx.Tx) error {
 
 func (c *catalog) readRoles(ctx context.Context, tx pgx.Tx) error {
 	var r role
-	return forEach(ctx, tx, `SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls FROM pg_roles`, nil,
-		[]any{&r.oid, &r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS}, func() {
+	var until *time.Time
+	return forEach(ctx, tx, `SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,
+			CASE WHEN isfinite(rolvaliduntil) THEN rolvaliduntil END FROM pg_roles`, nil,
+		[]any{&r.oid, &r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS, &r.connectionLimit, &until}, func() {
 			found := r
+			if until != nil {
+				found.validUntil = *until
+			}
 			c.roles[r.oid], c.byName[r.name] = &found, &found
 		})
+}
+
+func (c *catalog) readExtensions(ctx context.Context, tx pgx.Tx) error {
+	var name string
+	var found extension
+	c.installed = map[string]extension{}
+	return forEach(ctx, tx, `SELECT extname, nspname, extversion FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace`, nil,
+		[]any{&name, &found.schema, &found.version}, func() { c.installed[name] = found })
 }
 
 func (c *catalog) readSettings(ctx context.Context, tx pgx.Tx) error {

@@ -79,6 +79,9 @@ func (s *system) checkDefaults(f *findings) {
 	}
 	for _, d := range inOrder(maps.Keys(have)) {
 		_, wanted := want[d]
+		if !wanted && s.tenantBySchema[d.schema] != nil && d.objectType == "f" && d.privilege == "EXECUTE" && !d.grantable && d.grantee == s.tenantBySchema[d.schema].Role {
+			continue // policy.FunctionDefaults, which the config can switch on
+		}
 		builtIn := d.grantee == "PUBLIC" && (d.objectType == "T" || d.objectType == "f" && d.schema == "") // see below
 		if wanted || builtIn || d.schema != "" && s.tenantBySchema[d.schema] == nil {
 			continue // what is wrong in a schema of no tenant is the schema
@@ -124,9 +127,12 @@ func (s *system) wantedDefaults() map[defaultPrivilege]string {
 		}
 	}
 	add(policy.Defaults(), map[policy.Role]string{policy.App: s.app}, "", "")
-	for _, t := range s.tenants {
+	for _, t := range s.tenantBySchema {
 		if t.Role != "" && s.schemas[t.Schema] != nil {
 			add(policy.TenantDefaults(), map[policy.Role]string{policy.Tenant: t.Role}, t.Schema, t.Key)
+		}
+		if t.AgentsRole != "" && s.schemas[t.Schema] != nil {
+			add(policy.AgentDefaults(), map[policy.Role]string{policy.Agents: t.AgentsRole}, t.Schema, t.Key)
 		}
 	}
 	return want

@@ -29,7 +29,7 @@ func (s *system) checkObjects(f *findings) {
 		}
 	}
 	for _, t := range s.tenants {
-		if !seen[t.Schema] {
+		if s.tenantBySchema[t.Schema] != nil && s.tenantBySchema[t.Schema].Key == t.Key && !seen[t.Schema] {
 			f.violation(Finding{Rule: ruleSchemaMissing, Tenant: t.Key, Object: t.Schema, Text: "the stack has the schema " + t.Schema + ", but the server does not", Fix: "pulumi up --refresh"})
 		}
 	}
@@ -46,6 +46,14 @@ func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 			Rule: ruleSchemaOwner, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema and can drop it with everything in it",
 			Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
 		})
+	case o.kind == "schema" && tenant == nil && o.schema == s.extensionSchema:
+		if o.owner != admin && !s.trusted(o.owner) {
+			f.roles[o.owner] = true
+			f.violation(Finding{
+				Rule: ruleExtensionSchema, Subject: owner, Object: o.schema, Text: owner + " owns the schema of the extensions, which is in every search path",
+				Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
+			})
+		}
 	case o.kind == "schema" && tenant == nil && o.owner == admin && o.schema != "public":
 		f.violation(Finding{
 			Rule: ruleSchemaUnknown, Object: o.schema, Text: "the admin owns this schema, and no tenant of these stacks has it",
@@ -64,7 +72,7 @@ func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 // ownsNothing reports whether a role must not own anything. checkOwned reports what such a role owns.
 func (s *system) ownsNothing(id oid) bool {
 	switch s.kinds[id] {
-	case KindTenant, KindTenantLogin, KindGroup, KindApp, KindReader:
+	case KindTenant, KindTenantLogin, KindAgent, KindAgents, KindGroup, KindApp, KindReader:
 		return true
 	default:
 		return false
@@ -114,11 +122,19 @@ func allInSchema(o *object) string {
 // comes after the privilege and the object. extra is false if the policy allows the privilege.
 func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, extra bool) {
 	creates := (o.kind == "database" || o.kind == "schema") && (p.name == "CREATE" || p.name == "TEMPORARY")
+	if p.grantee != 0 && (p.grantee == o.owner || s.trusted(p.grantee)) {
+		return found, false
+	}
+	if o.kind == "schema" && tenant == nil && s.extensionSchema != "" && o.schema == s.extensionSchema && (creates || p.grantee == 0) {
+		found.Rule, found.Tenant, found.Text = ruleExtensionSchema, s.tenantOf[p.grantee], ", the schema of the extensions, which is in every search path"
+		return found, true
+	}
 	if p.grantee == 0 {
 		return judgePublic(o, tenant, creates)
 	}
-	if p.grantee == o.owner || s.trusted(p.grantee) {
-		return found, false
+	if o.kind == "database" && p.name == "CONNECT" && !s.mayConnect(p.grantee) {
+		found.Rule, found.Tenant = ruleConnect, s.tenantOf[p.grantee]
+		return found, true
 	}
 	found.Tenant = s.tenantOf[p.grantee]
 	switch role := s.policyRole(p.grantee); {
@@ -139,11 +155,11 @@ func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, e
 		if role == policy.App || role == policy.Reader {
 			found.Rule = ruleAppWrites
 		}
-	case role == policy.Tenant && tenant.Retired != "":
+	case s.isTenant(p.grantee) && tenant.Retired != "":
 		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant is retired"
 	case policy.May(role, policyKind(o.kind), p.name):
 		return found, false
-	case role == policy.Tenant:
+	case s.isTenant(p.grantee):
 		found.Rule = rulePrivilegeUnexpected
 	case role == policy.App || role == policy.Reader:
 		found.Rule, found.Tenant = ruleAppWrites, tenant.Key
@@ -189,6 +205,12 @@ func (s *system) checkDefiner(f *findings, o *object, tenant *Tenant) {
 	found := Finding{
 		Rule: ruleDefiner, Tenant: tenant.Key, Subject: callers[0], Object: o.String(),
 		Text: strings.Join(callers, " and ") + " can execute it with the rights of " + s.name(o.owner),
+	}
+	if owner := s.trusted(o.owner); owner && s.executesAll[o.schema] {
+		found.Text += ", who has the data of every tenant, and the tenant can execute every function of the schema"
+		found.Fix = "ALTER " + quotedObject(o) + " SECURITY INVOKER, or give it an owner that has no more than it needs"
+		f.violation(found)
+		return
 	}
 	if o.ownPath {
 		found.Text += ". It sets its search_path: correct if it checks its arguments"
@@ -239,8 +261,11 @@ func (s *system) checkShown(f *findings, o *object) {
 // checkConnect reports roles of the policy that cannot connect to the database.
 func (s *system) checkConnect(f *findings, o *object) {
 	names := map[policy.Role]string{policy.App: s.app, policy.Admin: s.admin, policy.AllTenants: s.allTenants}
-	rules := map[policy.Role]string{policy.App: ruleAppCannotRead, policy.Admin: ruleAdminCannotConnect, policy.AllTenants: ruleTenantCannotUse}
-	for _, grant := range policy.OnDatabase() {
+	rules := map[policy.Role]string{policy.App: ruleAppCannotRead, policy.Admin: ruleAdminCannotConnect, policy.AllTenants: ruleTenantCannotUse, policy.Tenant: ruleTenantCannotUse, policy.Agents: ruleTenantCannotUse}
+	if s.own != nil {
+		names[policy.Tenant], names[policy.Agents] = s.own.Role, s.own.AgentsRole
+	}
+	for _, grant := range s.onDatabase() {
 		r := s.byName[names[grant.Role]]
 		if r == nil || r.super {
 			continue
@@ -253,14 +278,46 @@ func (s *system) checkConnect(f *findings, o *object) {
 	}
 }
 
-// checkNeeds reports privileges that the tenant or the app needs and does not have.
+// onDatabase is who holds what on the database by the policy.
+func (s *system) onDatabase() []policy.Grant {
+	switch {
+	case s.own == nil:
+		return policy.OnDatabase()
+	case s.own.Role == "":
+		return policy.OnTenantDatabase()
+	default:
+		return append(policy.OnTenantDatabase(), policy.OnOwnDatabase(s.own.AgentsRole != "")...)
+	}
+}
+
+// mayConnect reports whether the policy lets a role connect to the database. To the stacks' database
+// roles of no stack may.
+func (s *system) mayConnect(id oid) bool {
+	role, own := s.policyRole(id), ""
+	if s.own != nil {
+		own = s.own.Database
+	}
+	switch {
+	case s.trusted(id):
+		return true
+	case role == "":
+		return s.own == nil
+	case s.tenantOf[id] != "":
+		return slices.ContainsFunc(s.tenants, func(t Tenant) bool { return t.Key == s.tenantOf[id] && t.Database == own })
+	}
+	return slices.ContainsFunc(s.onDatabase(), func(grant policy.Grant) bool {
+		return len(grant.Privileges) > 0 && (grant.Role == role || slices.Contains(policy.MemberOf(role), grant.Role))
+	})
+}
+
+// checkNeeds reports privileges that the tenant, its agents or the app need and do not have.
 func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 	for _, check := range []struct {
 		rule, name string
 		role       policy.Role
-	}{{ruleAppCannotRead, s.app, policy.App}, {ruleTenantCannotUse, tenant.Role, policy.Tenant}} {
+	}{{ruleAppCannotRead, s.app, policy.App}, {ruleTenantCannotUse, tenant.Role, policy.Tenant}, {ruleTenantCannotUse, tenant.AgentsRole, policy.Agents}} {
 		r := s.byName[check.name]
-		if r == nil || len(o.shows) > 0 && check.role == policy.Tenant {
+		if r == nil || len(o.shows) > 0 && check.role != policy.App {
 			continue // a tenant must not read what shows another tenant's data
 		}
 		var lacks []string
@@ -272,11 +329,14 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 		if len(lacks) == 0 {
 			continue
 		}
-		privileges := strings.Join(lacks, ", ")
+		privileges, otherwise := strings.Join(lacks, ", "), ", or set adopt: true for the tenant and run pulumi up"
+		if check.role == policy.Agents {
+			otherwise = ", or pulumi up --refresh"
+		}
 		f.affects(problem{
 			Finding:  Finding{Rule: check.rule, Tenant: tenant.Key, Subject: check.name, Object: o.schema},
 			text:     sentence{before: check.name + " lacks " + privileges + " on "},
-			fix:      sentence{"GRANT " + privileges + " ON ", " TO " + quoted(check.name) + ", or set adopt: true for the tenant and run pulumi up"},
+			fix:      sentence{"GRANT " + privileges + " ON ", " TO " + quoted(check.name) + otherwise},
 			together: allInSchema(o),
 		}, o.String(), quotedObject(o))
 	}

@@ -83,7 +83,7 @@ func (s *system) endMembership(id oid, path []membership) string {
 // expectedAccess reports whether the policy lets a role use the schema of the tenant with this key.
 func (s *system) expectedAccess(id oid, tenant string) bool {
 	switch s.kinds[id] {
-	case KindTenant, KindTenantLogin:
+	case KindTenant, KindTenantLogin, KindAgent, KindAgents:
 		return s.tenantOf[id] == tenant
 	case KindApp, KindReader, KindPredefined:
 		return true

@@ -114,7 +114,7 @@ func (s *system) checkMembership(f *findings, want edge, adminOption bool) {
 		found.Text = member + " is not a member of " + role
 	case adminOption && !hasAdmin:
 		found.Text = member + " is a member of " + role + " without the admin option"
-	case !inherits && (s.kinds[want.member] == KindTenant || s.kinds[want.member] == KindReader):
+	case !inherits && slices.Contains([]string{KindTenant, KindAgent, KindReader}, s.kinds[want.member]):
 		found.Text = member + " is a member of " + role + ", but does not inherit its privileges"
 		found.Fix = "ALTER ROLE " + quoted(member) + " INHERIT"
 		if by := s.grantedBy(grants[0]); by != "" {
@@ -199,7 +199,7 @@ func (s *system) checkOwned(f *findings) {
 			fix:     sentence{before: "REASSIGN OWNED BY " + quoted(who) + " TO " + quoted(s.admin)},
 		}
 		switch s.kinds[o.role] {
-		case KindTenant, KindTenantLogin, KindGroup:
+		case KindTenant, KindTenantLogin, KindAgent, KindAgents, KindGroup:
 			p.Rule, p.text.after = ruleTenantOwns, ", and can drop it, alter it and grant privileges on it"
 			f.roles[o.role] = true
 		case KindApp, KindReader:

@@ -60,7 +60,7 @@ func (s *system) findings() (violations, notes []Finding) {
 	all := newFindings()
 	all.violations = append(all.violations, s.missing...)
 	for _, check := range []func(*findings){
-		s.checkAttributes, s.checkMemberships, s.checkOwned, s.checkObjects, s.checkDefaults, s.checkSettings, s.noteServer,
+		s.checkAttributes, s.checkMemberships, s.checkOwned, s.checkObjects, s.checkExtensions, s.checkDefaults, s.checkSettings, s.checkLimits, s.noteServer,
 	} {
 		found := newFindings()
 		check(found)
@@ -85,7 +85,7 @@ func (f *findings) merge(other *findings) {
 
 func sorted(all []Finding) []Finding {
 	slices.SortFunc(all, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Text, b.Text))
+		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Database, b.Database), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Text, b.Text))
 	})
 	return append([]Finding{}, all...) // [] in JSON, not null
 }

@@ -33,6 +33,8 @@ type Principal struct {
 const (
 	KindTenant      = "tenant"       // the role with a tenant's privileges, which logs in unless it has alternating logins
 	KindTenantLogin = "tenant login" // one of its alternating logins
+	KindAgent       = "agent"        // a read-only login of a tenant, and its alternating logins
+	KindAgents      = "agents"       // the group role of a tenant's agents
 	KindApp         = "app"          // the app role and its logins
 	KindReader      = "reader"       // further readers and their logins
 	KindAdmin       = "admin"        // the admin role and its logins
@@ -52,6 +54,11 @@ type Tenant struct {
 	// Retired is the role of a retired tenant.
 	Retired string `json:"retired,omitempty"`
 	Schema  string `json:"schema"`
+	// Database is the tenant's own database, none if its schema is in the stacks' database.
+	Database string `json:"database,omitempty"`
+	// Agents are the logins of its agents by key, and AgentsRole is their group role.
+	Agents     map[string]string `json:"agents,omitempty"`
+	AgentsRole string            `json:"agentsRole,omitempty"`
 	// Stack is the file that its outputs came from.
 	Stack string `json:"stack"`
 }
@@ -68,6 +75,8 @@ type Object struct {
 	Tenant string `json:"tenant,omitempty"`
 	// Access is an index of Report.AccessLists.
 	Access int `json:"access"`
+	// Database is the database that it is, or is in, none for the stacks' own.
+	Database string `json:"database,omitempty"`
 }
 
 // Access is what one principal can do with an object, by any path: rights that it has or inherits, and
@@ -92,6 +101,9 @@ type Finding struct {
 	Tenant  string `json:"tenant,omitempty"`
 	Subject string `json:"subject,omitempty"`
 	Object  string `json:"object,omitempty"`
+	// Database is the tenant's own database that this is about, none for the stacks' own and for what the
+	// whole server has once.
+	Database string `json:"database,omitempty"`
 	// Text says what is wrong and by which path, Fix what to do.
 	Text string `json:"text"`
 	Fix  string `json:"fix,omitempty"`

@@ -62,8 +62,14 @@ func (s *system) otherSettings() []otherSetting {
 	return others
 }
 
-// unquoted is one name as it stands in a setting such as search_path.
-func unquoted(value string) string { return strings.Trim(value, `"`) }
+// unquoted are the names of a setting such as search_path without quotes.
+func unquoted(value string) string {
+	names := strings.Split(value, ",")
+	for i, name := range names {
+		names[i] = strings.Trim(strings.TrimSpace(name), `"`)
+	}
+	return strings.Join(names, ", ")
+}
 
 // unreadable says why the provider cannot read a role with this setting. It reads all settings of a
 // role at every refresh and after every change, as an array in which it does not expect a backslash,
@@ -106,7 +112,14 @@ func (s *system) fix(o otherSetting) string {
 		alter += " IN DATABASE " + quoted(o.database)
 	}
 	if o.configured != "" {
-		return alter + " SET " + o.name + " TO " + quoted(o.configured)
+		var values []string
+		for _, value := range strings.Split(o.configured, ", ") {
+			if _, err := strconv.Atoi(value); err != nil {
+				value = quoted(value)
+			}
+			values = append(values, value)
+		}
+		return alter + " SET " + o.name + " TO " + strings.Join(values, ", ")
 	}
 	return alter + " RESET " + settingName(o.name)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
@@ -26,12 +27,30 @@ type declared struct {
 	// run since the platform has changed.
 	logins  map[string][]string
 	tenants []Tenant // by key
+	// extensionSchema is the schema of the extensions, "" if there are none. extensions are their
+	// configured versions by name, "" for the server's default.
+	extensionSchema string
+	extensions      map[string]string
+	// limits are what the config says of logins, by name.
+	limits map[string]limits
+}
+
+// limits are what the config says of a login. Timeouts are in milliseconds, 0 for none.
+type limits struct {
+	ConnectionLimit                 int       `json:"connectionLimit"`
+	StatementTimeout                int       `json:"statementTimeout"`
+	IdleInTransactionSessionTimeout int       `json:"idleInTransactionSessionTimeout"`
+	ValidUntil                      time.Time `json:"validUntil"`
 }
 
 // outputs are what one stack exports, as far as it matters here.
 type outputs struct {
 	database, app, admin, allTenants, allTenantsAdmin                     string
 	roles, logins, tenantRoles, tenantLogins, tenantSchemas, retiredRoles map[string]string
+	tenantDatabases, agentsRoles, extensions                              map[string]string
+	extensionSchema                                                       string
+	agents                                                                map[string]map[string]string
+	limits                                                                map[string]limits
 }
 
 // output is a value of one stack's outputs, and where it is kept.
@@ -59,13 +78,16 @@ func (o *outputs) namesByKey() []output[map[string]string] {
 		{policy.OutputTenantLogins, &o.tenantLogins, false},
 		{policy.OutputTenantSchemas, &o.tenantSchemas, false},
 		{policy.OutputRetiredRoles, &o.retiredRoles, true},
+		{policy.OutputTenantDatabases, &o.tenantDatabases, true},
+		{policy.OutputAgentRoles, &o.agentsRoles, true},
+		{policy.OutputExtensions, &o.extensions, true},
 	}
 }
 
 // readStacks reads the outputs of all stacks of a database: the platform and its cells. It reports all
 // problems at once. If outputs may be empty, such a stack counts as not deployed.
 func readStacks(source *connect.Source, mayBeEmpty bool) (declared, error) {
-	d := declared{readers: map[string]string{}, logins: map[string][]string{}}
+	d := declared{readers: map[string]string{}, logins: map[string][]string{}, extensions: map[string]string{}, limits: map[string]limits{}}
 	var problems []error
 	files := map[string]string{} // by tenant, role and schema: the file that has it
 	var first *outputs
@@ -87,6 +109,9 @@ func readStacks(source *connect.Source, mayBeEmpty bool) (declared, error) {
 			first = o
 			d.database, d.app, d.admin, d.allTenants, d.allTenantsAdmin = o.database, o.app, o.admin, o.allTenants, o.allTenantsAdmin
 		}
+		d.extensionSchema = cmp.Or(d.extensionSchema, o.extensionSchema)
+		maps.Copy(d.extensions, o.extensions)
+		maps.Copy(d.limits, o.limits)
 		problems = append(problems, differences(file, o, first)...)
 		problems = append(problems, d.addLogins(file, o)...)
 		problems = append(problems, d.addTenants(file, o, files)...)
@@ -128,9 +153,15 @@ func (d *declared) addLogins(file string, o *outputs) (problems []error) {
 // addTenants adds the tenants of a stack, and notes in files what each takes.
 func (d *declared) addTenants(file string, o *outputs, files map[string]string) (problems []error) {
 	for _, key := range sortedKeys(o.tenantSchemas) {
-		tenant := Tenant{Key: key, Role: o.tenantRoles[key], Login: o.tenantLogins[key], Retired: o.retiredRoles[key], Schema: o.tenantSchemas[key], Stack: file}
+		tenant := Tenant{
+			Key: key, Role: o.tenantRoles[key], Login: o.tenantLogins[key], Retired: o.retiredRoles[key], Schema: o.tenantSchemas[key], Stack: file,
+			Agents: o.agents[key], AgentsRole: o.agentsRoles[key],
+		}
+		if database := o.tenantDatabases[key]; database != o.database {
+			tenant.Database = database
+		}
 		for _, taken := range []string{
-			"the tenant " + config.Show(key), "the role " + config.Show(tenant.Role+tenant.Retired), "the schema " + config.Show(tenant.Schema),
+			"the tenant " + config.Show(key), "the role " + config.Show(tenant.Role+tenant.Retired), "the schema " + config.Show(strings.TrimPrefix(tenant.Database+"."+tenant.Schema, ".")),
 		} {
 			if other := files[taken]; other != "" {
 				problems = append(problems, fmt.Errorf("%s: %s: %s has %s already; give each stack once", file, config.Join(policy.OutputTenantSchemas, key), other, taken))
@@ -169,6 +200,12 @@ func readOutputs(file string, values map[string]json.RawMessage) (*outputs, erro
 		}
 		if json.Unmarshal(raw, names.to) != nil || *names.to == nil {
 			unreadable(names.name, "names by key")
+		}
+	}
+	// Stacks of before these outputs do not have them.
+	for output, to := range map[string]any{policy.OutputExtensionSchema: &o.extensionSchema, policy.OutputTenantAgents: &o.agents, policy.OutputLimits: &o.limits} {
+		if raw, ok := values[output]; ok && json.Unmarshal(raw, to) != nil {
+			unreadable(output, "something else")
 		}
 	}
 	if len(problems) > 0 {

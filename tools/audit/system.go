@@ -3,6 +3,7 @@ package audit
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,10 @@ import (
 type system struct {
 	*catalog
 	declared
+	// own is the tenant whose own database this is. It is nil for the stacks' database.
+	own *Tenant
+	// others are the tenants' own databases, of the system of the stacks' database.
+	others []*system
 	// kinds are the kinds of principals, such as KindTenant, and tenantOf the keys of tenants, by role.
 	kinds    map[oid]string
 	tenantOf map[oid]string
@@ -26,7 +31,9 @@ type system struct {
 	configured map[oid]map[string]string
 	// tenantBySchema are the tenants by the name of their schema.
 	tenantBySchema map[string]*Tenant
-	// missing has a finding for each role that the stacks have and the server does not.
+	// executesAll are the schemas whose tenant can execute every function that the admin makes there.
+	executesAll map[string]bool
+	// missing has a finding for each role and database that the stacks have and the server does not.
 	missing []Finding
 }
 
@@ -45,7 +52,21 @@ func newSystem(c *catalog, d declared) *system {
 		s.addReader(key, shared)
 	}
 	for i := range d.tenants {
-		s.addTenant(&d.tenants[i], shared)
+		t := &d.tenants[i]
+		s.addTenant(t, shared)
+		if t.Database == c.database {
+			s.own = t
+		}
+		if t.Database == c.database || t.Database == "" && c.database == d.database {
+			s.tenantBySchema[t.Schema] = t
+		}
+	}
+	s.executesAll = map[string]bool{}
+	for _, d := range s.defaults {
+		t := s.tenantBySchema[d.schema]
+		s.executesAll[d.schema] = s.executesAll[d.schema] || t != nil && d.objectType == "f" && slices.ContainsFunc(s.acls[d.acl], func(p privilege) bool {
+			return p.grantee != 0 && s.name(p.grantee) == t.Role
+		})
 	}
 	return s
 }
@@ -88,8 +109,9 @@ func (s *system) addShared() map[policy.Role]oid {
 		s.noLogin[id] = !policy.LogsIn(role)
 	}
 	s.expect(policy.SharedMemberships(), shared)
+	s.configure(shared[policy.App], s.settingsOf(s.app, ""))
 	for _, login := range s.declared.logins["app"] {
-		s.addLogins(shared[policy.App], login, KindApp, "", "roles.app", map[string]string{"role": s.app})
+		s.addLogins(shared[policy.App], login, KindApp, "", "roles.app", s.app)
 	}
 	for _, login := range s.declared.logins["admin"] {
 		s.addAdminLogins(shared[policy.Admin], login)
@@ -105,39 +127,100 @@ func (s *system) addReader(key string, shared map[policy.Role]oid) {
 	}
 	reader := s.manage(name, KindReader, "", path)
 	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.App: shared[policy.App], policy.Reader: reader})
+	s.configure(reader, s.settingsOf(name, ""))
 	for _, login := range s.declared.logins[key] {
-		s.addLogins(reader, login, KindReader, "", path, map[string]string{"role": name})
+		s.addLogins(reader, login, KindReader, "", path, name)
 	}
 }
 
 // addTenant adds the role of a tenant, its alternating logins, and the role that reserves its schema's
 // name.
 func (s *system) addTenant(t *Tenant, shared map[policy.Role]oid) {
-	s.tenantBySchema[t.Schema] = t
 	path, name := config.Join("tenants", t.Key), t.Role+t.Retired // of which one is empty
 	role := s.manage(name, KindTenant, t.Key, path)
-	s.expect(policy.TenantMemberships(), map[policy.Role]oid{
-		policy.AllTenants: shared[policy.AllTenants], policy.AllTenantsAdmin: shared[policy.AllTenantsAdmin], policy.Tenant: role,
-	})
-	s.configure(role, map[string]string{"search_path": t.Schema})
-	loginSettings := map[string]string{"role": name, "search_path": t.Schema}
+	roles := map[policy.Role]oid{policy.AllTenants: shared[policy.AllTenants], policy.AllTenantsAdmin: shared[policy.AllTenantsAdmin], policy.Tenant: role}
+	if t.Database != "" {
+		delete(roles, policy.AllTenants)
+	}
+	s.expect(policy.TenantMemberships(), roles)
+	s.configure(role, s.settingsOf(name, "", t.Schema))
 	if t.Retired == "" {
-		s.addLogins(role, t.Login, KindTenantLogin, t.Key, path, loginSettings)
+		s.addLogins(role, t.Login, KindTenantLogin, t.Key, path, name, t.Schema)
+		s.addAgents(t, roles)
 	} else {
-		s.noLogin[role] = true
-		// The outputs do not have the logins of retired tenants.
+		s.addRetired(t, role, roles)
+	}
+	if t.Schema != name && t.Database == "" {
+		s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
+	}
+}
+
+// addAgents adds the agents of a tenant and their group role.
+func (s *system) addAgents(t *Tenant, roles map[policy.Role]oid) {
+	if t.AgentsRole == "" {
+		return
+	}
+	path := config.Join("tenants", t.Key) + ".agents"
+	roles[policy.Agents] = s.manage(t.AgentsRole, KindAgents, t.Key, path)
+	s.noLogin[roles[policy.Agents]] = true
+	for _, key := range sortedKeys(t.Agents) {
+		name := s.roleBehind(t.Agents[key])
+		roles[policy.Agent] = s.manage(name, KindAgent, t.Key, config.Join(path, key))
+		s.expect(policy.AgentMemberships(), roles)
+		s.configure(roles[policy.Agent], s.settingsOf(name, "", t.Schema))
+		s.addLogins(roles[policy.Agent], t.Agents[key], KindAgent, t.Key, config.Join(path, key), name, t.Schema)
+	}
+}
+
+// addRetired adds what the outputs do not have of a retired tenant: its alternating logins, and its
+// agents. Nobody may log in as one of them.
+func (s *system) addRetired(t *Tenant, role oid, roles map[policy.Role]oid) {
+	s.noLogin[role] = true
+	path := config.Join("tenants", t.Key)
+	alternating := func(of oid, kind string) {
 		for _, suffix := range config.AlternatingSuffixes() {
-			if r := s.byName[name+"_"+suffix]; r != nil && s.isMember(role, r.oid) {
-				s.manage(r.name, KindTenantLogin, t.Key, path)
-				s.expectLogin(role, r.oid)
-				s.configure(r.oid, loginSettings)
+			if r := s.byName[s.name(of)+"_"+suffix]; of != 0 && r != nil && s.isMember(of, r.oid) {
+				s.manage(r.name, kind, t.Key, path)
+				s.expectLogin(of, r.oid)
+				s.configure(r.oid, s.settingsOf(r.name, s.name(of), t.Schema))
 				s.noLogin[r.oid] = true
 			}
 		}
 	}
-	if t.Schema != name {
-		s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
+	alternating(role, KindTenantLogin)
+	group := s.byName[config.AgentsRole(t.Retired)]
+	if group == nil || group.login {
+		return
 	}
+	roles[policy.Agents] = s.manage(group.name, KindAgents, t.Key, path)
+	s.noLogin[group.oid] = true
+	for _, m := range s.edges[group.oid] {
+		roles[policy.Agent] = s.manage(s.name(m.member), KindAgent, t.Key, path)
+		s.noLogin[m.member] = true
+		s.expect(policy.AgentMemberships(), roles)
+		s.configure(m.member, s.settingsOf(s.name(m.member), "", t.Schema))
+		alternating(m.member, KindAgent)
+	}
+}
+
+// settingsOf are the settings that the stacks give a login: of an alternating login that acts as a role,
+// of a role that finds names in the given schemas, and with limits.
+func (s *system) settingsOf(login, actsAs string, schemas ...string) map[string]string {
+	settings := map[string]string{}
+	if actsAs != "" {
+		settings["role"] = actsAs
+	}
+	if path := policy.SearchPath(s.extensionSchema, schemas...); len(path) > 0 {
+		settings["search_path"] = strings.Join(path, ", ")
+	}
+	for name, milliseconds := range map[string]int{
+		"statement_timeout": s.limits[login].StatementTimeout, "idle_in_transaction_session_timeout": s.limits[login].IdleInTransactionSessionTimeout,
+	} {
+		if milliseconds > 0 {
+			settings[name] = strconv.Itoa(milliseconds)
+		}
+	}
+	return settings
 }
 
 func (c *catalog) databaseOwner() oid {
@@ -195,21 +278,22 @@ func (c *catalog) isMember(role, member oid) bool {
 
 // configure records the settings that the stacks give a role.
 func (s *system) configure(role oid, settings map[string]string) {
-	if role != 0 {
+	if role != 0 && len(settings) > 0 {
 		s.configured[role] = settings
 	}
 }
 
-// addLogins adds the alternating logins of a role with their settings, if login is one of them. Without
+// addLogins adds the alternating logins of a role, which act as actsAs, if login is one of them. Without
 // alternating logins the login is the role itself.
-func (s *system) addLogins(role oid, login, kind, tenant, path string, settings map[string]string) {
+func (s *system) addLogins(role oid, login, kind, tenant, path, actsAs string, schemas ...string) {
 	if role == 0 || login == s.roles[role].name {
 		return
 	}
 	for _, suffix := range config.AlternatingSuffixes() {
-		id := s.manage(s.roles[role].name+"_"+suffix, kind, tenant, path)
+		name := s.roles[role].name + "_" + suffix
+		id := s.manage(name, kind, tenant, path)
 		s.expectLogin(role, id)
-		s.configure(id, settings)
+		s.configure(id, s.settingsOf(name, actsAs, schemas...))
 	}
 }
 
@@ -221,9 +305,8 @@ func (s *system) addAdminLogins(admin oid, login string) {
 	}
 	id := s.manage(base, KindAdmin, "", "roles.admin.loginName")
 	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.Admin: admin, policy.AdminLogin: id})
-	actsAs := map[string]string{"role": s.admin}
-	s.configure(id, actsAs)
-	s.addLogins(id, login, KindAdmin, "", "roles.admin.loginName", actsAs)
+	s.configure(id, s.settingsOf(base, s.admin))
+	s.addLogins(id, login, KindAdmin, "", "roles.admin.loginName", s.admin)
 }
 
 // roleBehind is the role that an alternating login acts as, or the login itself if it is none.
@@ -241,7 +324,7 @@ func (c *catalog) roleBehind(login string) string {
 // managed reports whether a role is one of the stacks'.
 func (s *system) managed(id oid) bool {
 	switch s.kinds[id] {
-	case KindTenant, KindTenantLogin, KindApp, KindReader, KindAdmin, KindGroup:
+	case KindTenant, KindTenantLogin, KindAgent, KindAgents, KindApp, KindReader, KindAdmin, KindGroup:
 		return true
 	default:
 		return false
@@ -254,6 +337,10 @@ func (s *system) policyRole(id oid) policy.Role {
 	switch s.kinds[id] {
 	case KindTenant, KindTenantLogin:
 		return policy.Tenant
+	case KindAgent:
+		return policy.Agent
+	case KindAgents:
+		return policy.Agents
 	case KindApp:
 		return policy.App
 	case KindReader:
@@ -273,9 +360,14 @@ func (s *system) policyRole(id oid) policy.Role {
 	}
 }
 
-// isTenant reports whether a role is a tenant's, or the group role of all tenants.
+// isTenant reports whether a role is a tenant's or its agents', or the group role of all tenants.
 func (s *system) isTenant(id oid) bool {
-	return s.kinds[id] == KindTenant || s.kinds[id] == KindTenantLogin || id != 0 && s.name(id) == s.allTenants
+	switch s.kinds[id] {
+	case KindTenant, KindTenantLogin, KindAgent, KindAgents:
+		return true
+	default:
+		return id != 0 && s.name(id) == s.allTenants
+	}
 }
 
 // trusted reports whether a role may do anything: the admin, which owns the schemas, the roles that

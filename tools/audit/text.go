@@ -77,6 +77,7 @@ func aligned(findings []Finding) ([]string, error) {
 	for _, column := range []func(Finding) string{
 		func(f Finding) string { return f.Tenant },
 		func(f Finding) string { return f.Subject },
+		func(f Finding) string { return f.Database },
 		func(f Finding) string { return f.Object },
 	} {
 		if !slices.ContainsFunc(findings, func(f Finding) bool { return column(f) != "" }) {

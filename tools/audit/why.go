@@ -62,18 +62,35 @@ func (s *system) why(w io.Writer, question []string) error {
 	if !known {
 		problems = append(problems, fmt.Errorf("why: %s is no verb; give one of %s", config.Show(verb), strings.Join(verbs, ", ")))
 	}
-	i := slices.IndexFunc(s.objects, func(o *object) bool { return o.String() == question[2] })
-	if i < 0 {
+	o := s.object(question[2])
+	for _, other := range s.others {
+		if o == nil {
+			if o = other.object(question[2]); o != nil {
+				s = other
+				break
+			}
+		}
+	}
+	if o == nil {
 		problems = append(problems, fmt.Errorf("why: %s is no object that the audit reads; give the database, a schema, or schema.name in a tenant's schema", config.Show(question[2])))
-	} else if kind := s.objects[i].kind; known && !slices.Contains(verbsFor(kind), verb) {
+	} else if kind := o.kind; known && !slices.Contains(verbsFor(kind), verb) {
 		problems = append(problems, fmt.Errorf("why: %s does not apply to a %s; give one of %s", verb, kind, strings.Join(verbsFor(kind), ", ")))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	answer, lines := s.answer(who, verb, s.objects[i])
+	answer, lines := s.answer(who, verb, o)
 	_, err := fmt.Fprintf(w, "%s %s %s: %s\n  %s\n", question[0], verb, question[2], answer, strings.Join(lines, "\n  "))
 	return err
+}
+
+// object is the object of this name, nil if there is none.
+func (c *catalog) object(name string) *object {
+	i := slices.IndexFunc(c.objects, func(o *object) bool { return o.String() == name })
+	if i < 0 {
+		return nil
+	}
+	return c.objects[i]
 }
 
 // answer is yes, in part or no, and why.
@@ -81,10 +98,16 @@ func (s *system) answer(who *role, verb string, o *object) (answer string, lines
 	if who.super {
 		return "yes", []string{who.name + " is a superuser and may do everything"}
 	}
+	if s.own != nil && o.kind != "database" {
+		line, ok := s.chain(who, s.object(s.own.Database), "CONNECT")
+		if lines = []string{line}; !ok {
+			return "no", lines
+		}
+	}
 	whole := o.kind == "schema" && (verb == "reads" || verb == "writes")
 	if whole || o.schema != "" && o.kind != "schema" && verb != "owns" {
 		line, ok := s.chain(who, s.schemas[o.schema], "USAGE")
-		if lines = []string{line}; !ok {
+		if lines = append(lines, line); !ok {
 			return "no", lines
 		}
 	}
