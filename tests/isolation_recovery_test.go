@@ -1,0 +1,74 @@
+package tests
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+)
+
+// What stops a run at a tenant's database if the provider is no superuser, and how to go on.
+func TestOwnDatabaseRecovery(t *testing.T) {
+	modes(t, func(t *testing.T, p *platform) {
+		if p.user == p.server.User {
+			return // A superuser may create every extension and end every session.
+		}
+		p.prepareDatabases(t)
+		p.settings = withExtensions(`{"dblink":{}}`)
+		shared := p.setup(t, map[string]string{"tenant-permissions:extensions": `{"dblink":{}}`, "tenant-permissions:tenants": `{"acme":{"isolation":"database"}}`})
+		if err := p.runSetup(t, shared, nil); err != nil {
+			t.Fatal(err)
+		}
+		kept, dropped := object{"acme": own(object{})}, object{"acme": own(object{"retire": "drop"})}
+
+		// setup-sql cannot prepare a database that does not exist.
+		p.configure(t, kept, object{})
+		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), insufficientPrivilege) {
+			t.Errorf("got error %v", err)
+		}
+		p.superuser(t, "tenant_acme").may(t, "CREATE EXTENSION dblink SCHEMA extensions")
+		p.up(t)
+		p.clean(t)
+		admin := p.loginTo(t, "tenant_acme", "admin_service_login")
+		makeTables(t, admin, "tenant_acme")
+
+		// Only a superuser ends the session of a superuser.
+		p.configure(t, dropped, object{})
+		p.up(t)
+		super := p.superuser(t, "tenant_acme")
+		super.may(t, "SELECT 1")
+		p.configure(t, object{}, object{})
+		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), insufficientPrivilege) {
+			t.Errorf("got error %v", err)
+		}
+		operator, err := p.connectTo(t, database, p.user, p.password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if allowed := operator.value(t, "SELECT datallowconn FROM pg_database WHERE datname = 'tenant_acme'"); allowed != "false" {
+			t.Errorf("the database allows connections: %s", allowed)
+		}
+		// Back.
+		operator.may(t, "ALTER DATABASE tenant_acme ALLOW_CONNECTIONS true")
+		p.configure(t, kept, object{})
+		p.up(t)
+		p.clean(t)
+		p.loginTo(t, "tenant_acme", "tenant_acme").may(t, "SELECT * FROM docs")
+		// Forward.
+		p.configure(t, dropped, object{})
+		p.up(t)
+		p.configure(t, object{}, object{})
+		if _, err := p.tryUp(t); err == nil {
+			t.Error("the database went")
+		}
+		if err := super.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.settings = map[string]config.Value{"extensions": p.settings["extensions"]}
+		p.up(t)
+		p.clean(t)
+		if left := operator.value(t, "SELECT count(*) FROM pg_database WHERE datname = 'tenant_acme'"); left != "0" {
+			t.Error("the database is left")
+		}
+	})
+}
