@@ -30,6 +30,21 @@ func TestOwnDatabaseRecovery(t *testing.T) {
 		admin := p.loginTo(t, "tenant_acme", "admin_service_login")
 		makeTables(t, admin, "tenant_acme")
 
+		// The limit of a database holds for the provider too.
+		limited := object{"acme": own(object{"database": object{"connectionLimit": 2}})}
+		p.configure(t, limited, object{})
+		p.up(t)
+		for range 2 {
+			p.loginTo(t, "tenant_acme", "tenant_acme")
+		}
+		p.configure(t, object{"acme": own(object{"database": object{"connectionLimit": 2}, "executeFunctions": true})}, object{})
+		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), tooManyConnections) {
+			t.Errorf("got error %v", err)
+		}
+		p.superuser(t, database).may(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'tenant_acme'")
+		p.up(t)
+		p.clean(t)
+
 		// Only a superuser ends the session of a superuser, here that of above.
 		p.configure(t, dropped, object{})
 		p.up(t)
