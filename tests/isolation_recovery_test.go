@@ -31,13 +31,13 @@ func TestOwnDatabaseRecovery(t *testing.T) {
 		makeTables(t, admin, "tenant_acme")
 
 		// The limit of a database holds for the provider too.
-		limited := object{"acme": own(object{"database": object{"connectionLimit": 2}})}
-		p.configure(t, limited, object{})
+		p.configure(t, object{"acme": own(object{"database": object{"connectionLimit": 20}})}, object{})
 		p.up(t)
-		for range 2 {
-			p.loginTo(t, "tenant_acme", "tenant_acme")
+		password := p.passwords(t)["tenant_acme"]
+		for err := error(nil); err == nil; {
+			_, err = p.connectTo(t, "tenant_acme", "tenant_acme", password)
 		}
-		p.configure(t, object{"acme": own(object{"database": object{"connectionLimit": 2}, "executeFunctions": true})}, object{})
+		p.configure(t, object{"acme": own(object{"database": object{"connectionLimit": 20}, "executeFunctions": true})}, object{})
 		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), tooManyConnections) {
 			t.Errorf("got error %v", err)
 		}

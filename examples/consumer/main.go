@@ -14,7 +14,7 @@ import (
 func main() { pulumi.Run(deploy) }
 
 // deploy exports app_urls and tenant_urls by tenant key, and agent_urls by tenant key and agent key. They
-// are secret because they are made from passwords, which is. A real program would put them into a secret
+// are secret, because they contain passwords. A real program would put them into a secret
 // of its deployment instead.
 //
 // The app has a URL for each tenant, because a tenant may have a database of its own.
@@ -42,14 +42,24 @@ func deploy(ctx *pulumi.Context) error {
 	if version.Value != 1.0 {
 		return fmt.Errorf("consumer:permissions: the outputs of %q have version %v; this program reads version 1", from, version.Value)
 	}
-	output := func(name string) pulumi.AnyOutput { return permissions.GetOutput(pulumi.String(name)) }
-	made := pulumi.All(output("tenant_database_names"), output("login_names"), output("tenant_login_names"), output("tenant_agent_login_names"), output("passwords")).
-		ApplyT(func(all []any) (urls, error) {
-			return server.urls(object(all[0]), object(all[1]), object(all[2]), object(all[3]), object(all[4]))
-		})
-	ctx.Export("app_urls", made.ApplyT(func(u urls) map[string]string { return u.app }))
-	ctx.Export("tenant_urls", made.ApplyT(func(u urls) map[string]string { return u.tenants }))
-	ctx.Export("agent_urls", made.ApplyT(func(u urls) map[string]map[string]string { return u.agents }))
+	output := func(name string) map[string]any {
+		details, err := permissions.GetOutputDetails(name)
+		if err != nil {
+			problems = append(problems, err)
+			return nil
+		}
+		if details.SecretValue != nil {
+			return object(details.SecretValue)
+		}
+		return object(details.Value)
+	}
+	urls, err := server.urls(output("tenant_database_names"), output("login_names"), output("tenant_login_names"), output("tenant_agent_login_names"), output("passwords"))
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return err
+	}
+	ctx.Export("app_urls", pulumi.ToSecret(pulumi.ToStringMap(urls.app)))
+	ctx.Export("tenant_urls", pulumi.ToSecret(pulumi.ToStringMap(urls.tenants)))
+	ctx.Export("agent_urls", pulumi.ToSecret(pulumi.ToStringMapMap(urls.agents)))
 	return nil
 }
 
