@@ -12,7 +12,7 @@ import (
 // The example of a consumer reads the outputs of a deployed stack and makes URLs that log in.
 func TestConsumer(t *testing.T) {
 	p := newPlatform(t, true)
-	p.configure(t, object{"acme": object{}, "globex": object{"logins": object{"active": "b"}}}, object{})
+	p.configure(t, object{"acme": object{"agents": object{"chat": object{}}}, "globex": own(object{"logins": object{"active": "b"}})}, object{})
 	p.up(t)
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../examples/consumer")); err != nil {
@@ -35,17 +35,22 @@ func TestConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	urls := result.Outputs["tenant_urls"].Value.(map[string]any)
-	urls["the app"] = result.Outputs["app_url"].Value
-	for of, want := range map[string]string{"acme": "tenant_acme", "globex": "tenant_globex", "the app": "app_service_role"} {
-		conn, err := pgx.Connect(t.Context(), urls[of].(string))
+	of := func(output string) map[string]any { return result.Outputs[output].Value.(map[string]any) }
+	for _, want := range []struct{ url, user, database any }{
+		{of("tenant_urls")["acme"], "tenant_acme", database},
+		{of("tenant_urls")["globex"], "tenant_globex", "tenant_globex"},
+		{of("app_urls")["acme"], "app_service_role", database},
+		{of("app_urls")["globex"], "app_service_role", "tenant_globex"},
+		{of("agent_urls")["acme"].(map[string]any)["chat"], "tenant_acme_chat", database},
+	} {
+		conn, err := pgx.Connect(t.Context(), want.url.(string))
 		if err != nil {
-			t.Errorf("%s: %v", of, err)
+			t.Errorf("%s in %s: %v", want.user, want.database, err)
 			continue
 		}
-		var user string
-		if err := conn.QueryRow(t.Context(), "SELECT current_user").Scan(&user); err != nil || user != want {
-			t.Errorf("%s logs in as %s, want %s: %v", of, user, want, err)
+		var user, in string
+		if err := conn.QueryRow(t.Context(), "SELECT current_user, current_database()").Scan(&user, &in); err != nil || user != want.user || in != want.database {
+			t.Errorf("got %s in %s, want %s in %s: %v", user, in, want.user, want.database, err)
 		}
 		if err := conn.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -56,7 +61,7 @@ func TestConsumer(t *testing.T) {
 			t.Errorf("%s is not secret", output)
 		}
 	}
-	if len(urls) != 3 || len(result.Outputs) != 2 {
-		t.Errorf("%d URLs, %d outputs", len(urls), len(result.Outputs))
+	if len(of("app_urls")) != 2 || len(of("tenant_urls")) != 2 || len(of("agent_urls")) != 1 || len(result.Outputs) != 3 {
+		t.Errorf("%d outputs", len(result.Outputs))
 	}
 }

@@ -259,7 +259,7 @@ func (p *platform) copySchema(t *testing.T, schema, from, to string) {
 		return
 	}
 	login := "admin_service_login"
-	copying := fmt.Sprintf("pg_dump --format=custom --schema=%[1]s '%[2]s' | pg_restore --exit-on-error --no-owner --no-privileges --schema=%[1]s --dbname='%[3]s'",
+	copying := fmt.Sprintf("pg_dump --format=custom --schema=%[1]s '%[2]s' | pg_restore --single-transaction --no-owner --no-privileges --schema=%[1]s --dbname='%[3]s'",
 		schema, p.server.DSN(login, p.passwords(t)[login], from), p.server.DSN(login, p.passwords(t)[login], to))
 	cmd := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", copying)
 	cmd.Env = append(os.Environ(), "PATH="+bin[0]+":"+os.Getenv("PATH"))
