@@ -58,11 +58,7 @@ func (shared *SharedRoles) newExtensions(ctx *pulumi.Context, in scope, grants [
 	return after, deployed.Require(name, checks...), nil
 }
 
-// searchPath is the policy's search path of a role with the given schemas, nil for the server's own.
-func (shared *SharedRoles) searchPath(schemas ...string) pulumi.StringArrayInput {
-	path := policy.SearchPath(shared.SearchedSchema, schemas...)
-	if len(path) == 0 {
-		return nil
-	}
-	return pulumi.ToStringArray(path)
+// searchPath is the policy's search path of a role with the given schemas.
+func (shared *SharedRoles) searchPath(schemas ...string) pulumi.StringArray {
+	return pulumi.ToStringArray(policy.SearchPath(shared.SearchedSchema, schemas...))
 }

@@ -72,11 +72,11 @@ func TestAlternatingLogins(t *testing.T) {
 		"globex-b-role": "Role globex-b-role parent=globex assumeRole=tenant_globex<-globex-role bypassRowLevelSecurity=false connectionLimit=-1 login=false name=tenant_globex_b " +
 			"password=secret<-globex-b-password roles=[tenant_globex]<-globex-role searchPaths=[tenant_globex] after=default-functions ignores=name",
 		"app-service-role": "Role app-service-role bypassRowLevelSecurity=false connectionLimit=-1 login=true name=app_service_role " +
-			"password=secret<-app-service-password ignores=name",
+			"password=secret<-app-service-password searchPaths=[pg_catalog] ignores=name",
 		"app-service-a-role": "Role app-service-a-role assumeRole=app_service_role<-app-service-role bypassRowLevelSecurity=false connectionLimit=-1 login=true name=app_service_role_a " +
-			"password=secret<-app-service-a-password roles=[app_service_role]<-app-service-role ignores=name",
+			"password=secret<-app-service-a-password roles=[app_service_role]<-app-service-role searchPaths=[pg_catalog] ignores=name",
 		"admin-login-b-role": "Role admin-login-b-role assumeRole=admin_service_role<-admin-service-role bypassRowLevelSecurity=false connectionLimit=-1 login=true name=admin_service_login_b " +
-			"password=secret<-admin-login-b-password roles=[admin_service_login]<-admin-login-role ignores=name",
+			"password=secret<-admin-login-b-password roles=[admin_service_login]<-admin-login-role searchPaths=[pg_catalog] ignores=name",
 	} {
 		if got := describe(m.named(t, name)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

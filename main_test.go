@@ -315,12 +315,12 @@ func TestSettingsArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"app-service-role":   `{"bypassRowLevelSecurity":true,"connectionLimit":9,"login":true,"name":"reader"}`,
+		"app-service-role":   `{"bypassRowLevelSecurity":true,"connectionLimit":9,"login":true,"name":"reader","searchPaths":["pg_catalog"]}`,
 		"admin-service-role": `{"bypassRowLevelSecurity":true,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"owner","replication":true,"superuser":true}`,
-		"admin-login-role":   `{"assumeRole":"owner","bypassRowLevelSecurity":false,"connectionLimit":2,"login":true,"name":"owner_login","roles":["owner"]}`,
+		"admin-login-role":   `{"assumeRole":"owner","bypassRowLevelSecurity":false,"connectionLimit":2,"login":true,"name":"owner_login","roles":["owner"],"searchPaths":["pg_catalog"]}`,
 		"all-tenants":        `{"login":false,"name":"everyone"}`,
 		"all-tenants-admin":  `{"bypassRowLevelSecurity":false,"createDatabase":false,"createRole":false,"inherit":false,"login":false,"name":"everyone_admin","replication":false,"superuser":false}`,
-		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"],"validUntil":"infinity"}`,
+		"bi-role":            `{"bypassRowLevelSecurity":false,"connectionLimit":3,"login":true,"name":"dashboard","roles":["reader"],"searchPaths":["pg_catalog"],"validUntil":"infinity"}`,
 		"max-role":           `{"bypassRowLevelSecurity":false,"connectionLimit":2147483647,"login":false,"name":"` + longest + `","roles":["everyone"],"searchPaths":["s"]}`,
 		longKey + "-role":    `{"bypassRowLevelSecurity":false,"connectionLimit":0,"login":true,"name":"tenant_` + longKey + `","roles":["everyone"],"searchPaths":["tenant_` + longKey + `"]}`,
 	} {

@@ -270,19 +270,21 @@ func OnAdopted() (first, last []Grant) {
 }
 
 // SearchPath is the search path of a role that finds unqualified names in the given schemas, and in that
-// of the extensions. It is empty, the server's own, if there is neither.
+// of the extensions if there are any.
 //
-// A role without a schema of its own gets pg_catalog, which every search path has, as the first: CREATE
+// A role without a schema of its own gets pg_catalog, which every search path has, as the first. CREATE
 // without a schema's name makes its object in the first one, and for the admin that would be the schema
-// of the extensions, which it owns. PostgreSQL refuses to create anything in pg_catalog.
+// of the extensions, which it owns. PostgreSQL refuses to create anything in pg_catalog. PostgreSQL's
+// default has the schema public, where others can plant functions as long as it is open to PUBLIC.
 func SearchPath(extensionSchema string, schemas ...string) []string {
-	if extensionSchema == "" {
-		return schemas
+	path := slices.Clone(schemas)
+	if len(path) == 0 {
+		path = []string{"pg_catalog"}
 	}
-	if len(schemas) == 0 {
-		schemas = []string{"pg_catalog"}
+	if extensionSchema != "" {
+		path = append(path, extensionSchema)
 	}
-	return append(slices.Clone(schemas), extensionSchema)
+	return path
 }
 
 // Holds are the privileges of a role on objects of a kind: on the database, on a tenant's schema and

@@ -89,7 +89,7 @@ func TestSearchPath(t *testing.T) {
 		schemas    []string
 		path       []string
 	}{
-		{"", nil, nil},
+		{"", nil, []string{"pg_catalog"}},
 		{"", []string{"acme"}, []string{"acme"}},
 		{"ext", []string{"acme"}, []string{"acme", "ext"}},
 		{"ext", nil, []string{"pg_catalog", "ext"}},

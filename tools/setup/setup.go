@@ -40,7 +40,9 @@ func WriteNames(cfg config.Config, out io.Writer) error {
 // superuser. It makes the user as whom the program connects, with what the config needs and no more. A
 // superuser runs it, or a role with CREATEROLE and CREATEDB that owns the database, such as the
 // administrator of a managed service.
-func WriteSQL(cfg config.Config, out io.Writer) error {
+//
+// tenantDatabases says that cells of the stack have tenants with databases of their own.
+func WriteSQL(cfg config.Config, tenantDatabases bool, out io.Writer) error {
 	if !config.ValidDatabase(cfg.User) {
 		return errors.New("postgresql:username is not accepted here; give a name of letters, digits, _ and -")
 	}
@@ -57,7 +59,7 @@ func WriteSQL(cfg config.Config, out io.Writer) error {
 		TenantDatabases bool
 		// Wanted are the names of the extensions, sorted.
 		Wanted []string
-	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, len(config.TenantDatabases(cfg)) > 0, slices.Sorted(maps.Keys(cfg.Extensions))})
+	}{cfg, cfg.App.BypassRowLevelSecurity || cfg.Admin.BypassRowLevelSecurity, tenantDatabases || len(config.TenantDatabases(cfg)) > 0, slices.Sorted(maps.Keys(cfg.Extensions))})
 }
 
 // setupTemplate needs no quoting beyond its own: the names in it are letters, digits, _ and -.

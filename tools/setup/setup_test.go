@@ -49,6 +49,24 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func writeSQL(cfg config.Config, out io.Writer) error { return WriteSQL(cfg, false, out) }
+
+// Tenants with databases of their own, in this stack or in its cells, need more of the user.
+func TestTenantDatabases(t *testing.T) {
+	own := keys{"tenants": `{"acme":{"isolation":"database"}}`}
+	ofCells := func(cfg config.Config, out io.Writer) error { return WriteSQL(cfg, true, out) }
+	for _, test := range []struct {
+		write  func(config.Config, io.Writer) error
+		config keys
+		want   bool
+	}{{writeSQL, own, true}, {ofCells, keys{"tenants": `{}`}, true}, {writeSQL, keys{"tenants": `{"acme":{}}`}, false}} {
+		sql, err := written(t, test.write, test.config)
+		if err != nil || strings.Contains(sql, "GRANT pg_signal_backend TO") != test.want || strings.Contains(sql, "('CREATEDB', rolcreatedb, true OR") != test.want {
+			t.Errorf("%v: got error %v and\n%s", test.config, err, sql)
+		}
+	}
+}
+
 // What the SQL does on a server, the end-to-end tests show.
 func TestRefuses(t *testing.T) {
 	for _, test := range []struct {
@@ -57,8 +75,8 @@ func TestRefuses(t *testing.T) {
 		want   string
 	}{
 		{WriteNames, keys{"tenants": `{"A":{}}`}, `tenants.A: the key "A" is not accepted; give`},
-		{WriteSQL, keys{"tenants": `{}`, "platform": "org/tenant-permissions/prod"}, `platform: this stack is a cell; give setup-sql the config of "org/tenant-permissions/prod"`},
-		{WriteSQL, keys{"tenants": `{}`, "roles": `{"admin":{"superuser":true}}`}, `roles.admin.superuser: true is not accepted here:`},
+		{writeSQL, keys{"tenants": `{}`, "platform": "org/tenant-permissions/prod"}, `platform: this stack is a cell; give setup-sql the config of "org/tenant-permissions/prod"`},
+		{writeSQL, keys{"tenants": `{}`, "roles": `{"admin":{"superuser":true}}`}, `roles.admin.superuser: true is not accepted here:`},
 	} {
 		if out, err := written(t, test.write, test.config); err == nil || !strings.Contains(err.Error(), test.want) || out != "" {
 			t.Errorf("%v: got error %v and output %q, want %s", test.config, err, out, test.want)

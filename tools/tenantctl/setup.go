@@ -12,13 +12,16 @@ import (
 )
 
 func newSetup() *cobra.Command {
-	return withConfig(setup.WriteSQL, &cobra.Command{
+	var tenantDatabases bool
+	cmd := withConfig(func(cfg config.Config, out io.Writer) error { return setup.WriteSQL(cfg, tenantDatabases, out) }, &cobra.Command{
 		Use:   "setup-sql",
 		Short: "Print SQL that makes the user as whom the program connects",
 		Long: `Print SQL that makes the user as whom the program connects, with what a stack's config needs and no
 more. A superuser runs it before the first deployment, or the administrator of a managed service.` + exits(""),
 		Example: "  pulumi config --json | tenantctl setup-sql > setup.sql",
 	})
+	cmd.Flags().BoolVar(&tenantDatabases, "tenant-databases", false, "cells of this stack have tenants with databases of their own")
+	return cmd
 }
 
 func newNames() *cobra.Command {
