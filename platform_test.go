@@ -90,7 +90,7 @@ func TestCell(t *testing.T) {
 		"tenant_database_names":       map[string]string{"acme": "platform", "globex": "platform", "initech": "tenant_initech"},
 		"extension_schema_name":       "",
 		"extension_versions":          map[string]string{},
-		"login_limits":                map[string]any{"tenant_acme": noLimits, "tenant_globex_a": noLimits, "tenant_globex_b": noLimits, "acme_chat": noLimits, "tenant_initech": noLimits},
+		"login_limits":                map[string]any{"tenant_acme": noLimits, "tenant_globex": noLimits, "tenant_globex_a": noLimits, "tenant_globex_b": noLimits, "acme_chat": noLimits, "tenant_initech": noLimits},
 		"passwords": map[string]string{
 			"tenant_acme":     generated("acme-password"),
 			"acme_chat":       generated("acme-agent-chat-password"),

@@ -74,8 +74,8 @@ type Limits struct {
 	StatementTimeout, IdleInTransactionSessionTimeout int
 }
 
-// LoginLimits are the limits of the stack's logins by name, as the outputs have them: of those that can
-// have a password, without those of retired tenants.
+// LoginLimits are the limits of the stack's logins by name, as the outputs have them. Roles with
+// alternating logins, and retired tenants, have limits too.
 func (cfg Config) LoginLimits() map[string]any {
 	all := map[string]any{}
 	var add func(Login)
@@ -88,9 +88,7 @@ func (cfg Config) LoginLimits() map[string]any {
 		if !l.ValidUntil.IsZero() {
 			limits["validUntil"] = l.ValidUntil.Format(time.RFC3339)
 		}
-		if len(l.Alternating) == 0 || l.CanLogin {
-			all[l.Name] = limits
-		}
+		all[l.Name] = limits
 		for _, alternating := range l.Alternating {
 			add(alternating)
 		}
@@ -103,9 +101,6 @@ func (cfg Config) LoginLimits() map[string]any {
 		add(reader)
 	}
 	for _, tenant := range cfg.Tenants {
-		if tenant.Retire != NotRetired {
-			continue
-		}
 		add(tenant.Login)
 		for _, agent := range tenant.Agents {
 			add(agent)

@@ -60,6 +60,6 @@ func Outputs() []Output {
 		{Name: OutputDatabase, Meaning: "The database."},
 		{Name: OutputExtensionSchema, Meaning: "The schema of the extensions. It is empty if there are none."},
 		{Name: OutputExtensions, ByKey: true, Meaning: "By the name of an extension: its version, empty for the server's default."},
-		{Name: OutputLimits, ByKey: true, Meaning: "By login name: `connectionLimit`, `statementTimeout` and `idleInTransactionSessionTimeout` in milliseconds, and `validUntil` if it is set."},
+		{Name: OutputLimits, ByKey: true, Meaning: "By the name of a login, or of the role that it acts as: `connectionLimit`, `statementTimeout` and `idleInTransactionSessionTimeout` in milliseconds, and `validUntil` if it is set."},
 	}
 }

@@ -87,6 +87,10 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 		if !extra {
 			continue
 		}
+		if who := s.name(p.grantee); finding.Rule == ruleConnect && s.kinds[p.grantee] == KindOther {
+			f.note(Finding{Rule: ruleConnect, Subject: who, Object: o.name, Text: who + " can connect to the database " + o.name + ": correct for a login that audits, for instance"})
+			continue
+		}
 		if finding.Rule == ruleTenantReaches || finding.Rule == ruleOtherReaches {
 			f.roles[p.grantee] = true
 		}
@@ -272,7 +276,7 @@ func (s *system) checkConnect(f *findings, o *object) {
 		}
 		for _, privilege := range grant.Privileges {
 			if !s.inheritsPrivilege(r.oid, o, privilege) {
-				f.violation(Finding{Rule: rules[grant.Role], Subject: r.name, Object: o.name, Text: r.name + " lacks " + privilege + " on " + o.name, Fix: "pulumi up --refresh"})
+				f.violation(Finding{Rule: rules[grant.Role], Tenant: s.tenantOf[r.oid], Subject: r.name, Object: o.name, Text: r.name + " lacks " + privilege + " on " + o.name, Fix: "pulumi up --refresh"})
 			}
 		}
 	}

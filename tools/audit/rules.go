@@ -116,7 +116,7 @@ func Rules() []Rule {
 		{ruleDefiner, kindEither, "A role can execute a SECURITY DEFINER function that sets no `search_path`, so the caller chooses what the names in it mean. One that sets it is a note, unless its owner has the data of every tenant and the tenant can execute all functions of its schema (`executeFunctions`).", runFix + " For a note: check that the function verifies its arguments."},
 		{ruleExtensionSchema, kindViolation, "A role other than the admin owns the schema of the extensions, or can create objects in it, or PUBLIC has a privilege on it. The schema is in every search path.", endAccess},
 		{ruleExtension, kindViolation, "An extension of the stacks is missing, is in another schema, or has another version than the config says.", "Do what the finding's fix says."},
-		{ruleConnect, kindViolation, "A role can connect to a database although the policy does not let it: to the own database of a tenant, or a tenant with a database of its own to the stacks' database.", endAccess},
+		{ruleConnect, kindEither, "A role can connect to a database although the policy does not let it: to the own database of a tenant, or a tenant with a database of its own to the stacks' database. A note for a role of no stack, which reads nothing by that alone.", endAccess + " Nothing for a note, if it is intended."},
 		{ruleDatabaseMissing, kindViolation, "A tenant's own database is missing, or nobody can connect to it.", "Run `pulumi up --refresh`. If the database is gone, restore its data from a backup."},
 		{ruleExpiry, kindEither, "A login is valid for longer than the config says. A note, if it has expired as the config says.", runFix},
 		{ruleLimit, kindNote, "The connection limit of a login is not that of the config.", refresh},
