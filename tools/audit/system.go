@@ -195,6 +195,9 @@ func (s *system) addRetired(t *Tenant, role oid, roles map[policy.Role]oid) {
 	roles[policy.Agents] = s.manage(group.name, KindAgents, t.Key, path)
 	s.noLogin[group.oid] = true
 	for _, m := range s.edges[group.oid] {
+		if s.trusted(m.member) {
+			continue // from PostgreSQL 16 on whoever made the group role is a member of it
+		}
 		roles[policy.Agent] = s.manage(s.name(m.member), KindAgent, t.Key, path)
 		s.noLogin[m.member] = true
 		s.expect(policy.AgentMemberships(), roles)
