@@ -106,11 +106,13 @@ func IsolatedMemberOf(role Role) []Role {
 type Kind string
 
 const (
-	// Database and the others are PostgreSQL's objects of these names.
+	// Database is a database.
 	Database Kind = "database"
-	Schema   Kind = "schema"
+	// Schema is a schema.
+	Schema Kind = "schema"
 	// Table stands for views, materialized views and foreign tables too, as in GRANT.
-	Table    Kind = "table"
+	Table Kind = "table"
+	// Sequence is a sequence.
 	Sequence Kind = "sequence"
 	// Function stands for procedures and aggregates too, as in ALTER DEFAULT PRIVILEGES.
 	Function Kind = "function"

@@ -8,8 +8,8 @@ import (
 // checkExtensions compares the extensions of the database with those of the stacks, and who can use
 // their schema with the policy.
 func (s *system) checkExtensions(f *findings) {
-	for _, name := range sortedKeys(s.declared.extensions) {
-		want, has := s.declared.extensions[name], s.installed[name]
+	for _, name := range sortedKeys(s.extensions) {
+		want, has := s.extensions[name], s.installed[name]
 		found := Finding{Rule: ruleExtension, Object: name}
 		switch {
 		case has.schema == "":

@@ -110,10 +110,10 @@ func (s *system) addShared() map[policy.Role]oid {
 	}
 	s.expect(policy.SharedMemberships(), shared)
 	s.configure(shared[policy.App], s.settingsOf(s.app, ""))
-	for _, login := range s.declared.logins["app"] {
+	for _, login := range s.logins["app"] {
 		s.addLogins(shared[policy.App], login, KindApp, "", "roles.app", s.app)
 	}
-	for _, login := range s.declared.logins["admin"] {
+	for _, login := range s.logins["admin"] {
 		s.addAdminLogins(shared[policy.Admin], login)
 	}
 	return shared
@@ -123,12 +123,12 @@ func (s *system) addShared() map[policy.Role]oid {
 func (s *system) addReader(key string, shared map[policy.Role]oid) {
 	path, name := config.Join("readers", key), s.readers[key]
 	if name == "" {
-		name = s.roleBehind(s.declared.logins[key][0])
+		name = s.roleBehind(s.logins[key][0])
 	}
 	reader := s.manage(name, KindReader, "", path)
 	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.App: shared[policy.App], policy.Reader: reader})
 	s.configure(reader, s.settingsOf(name, ""))
-	for _, login := range s.declared.logins[key] {
+	for _, login := range s.logins[key] {
 		s.addLogins(reader, login, KindReader, "", path, name)
 	}
 }
