@@ -215,7 +215,7 @@ func (s *site) connectTimes(ctx context.Context, names []string) (float64, error
 func (d *databases) write(w io.Writer) {
 	busy := ""
 	if d.Busy {
-		busy = " Other work ran on the machine at the same time, so compare the columns of this table, and not with the table above."
+		busy = " Other work ran on the machine at the same time, so compare the columns of this table with each other, and not with the table above."
 	}
 	fmt.Fprintf(w, "\n## Databases of tenants\n\nOne stack whose tenants all have a database of their own (`isolation: database`), beside one whose tenants share a database. "+
 		"%s%s `make bench-databases` measures it.\n\n| ", d.Environment.measured("", d.Date), busy)
