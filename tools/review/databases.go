@@ -364,7 +364,7 @@ func (t tenant) explainDatabaseProtection(removes string) {
 
 // inPlace are the logical names of all that may be at a place of the tenant's own.
 func (t tenant) inPlace(p place) (names []string) {
-	for name := range t.want {
+	for _, name := range slices.Sorted(maps.Keys(t.want)) {
 		if name == "database" || strings.HasPrefix(name, p.prefix) {
 			names = append(names, name)
 		}
