@@ -33,11 +33,13 @@ preview-all: tool ## show what make up-all would change; makes stacks that are m
 tool: ## build bin/tenantctl, the tool for deployed stacks; see its --help
 	@go -C tools build -o ../bin/ ./cmd/tenantctl
 
-.PHONY: bench bench-lean
+.PHONY: bench bench-lean bench-databases
 bench: ## measure first runs, previews and changes, about an hour; writes docs/benchmarks.*
 	$(DEV) bench
 bench-lean: ## measure what each choice costs, about five minutes; writes docs/benchmarks.json
 	$(DEV) bench --lean
+bench-databases: ## measure tenants with databases of their own, about ten minutes; FLAGS="--busy" if other work runs
+	$(DEV) bench --own-databases --tenants 25,100 $(FLAGS)
 
 .PHONY: test test-matrix
 test: ## run every test, against a real PostgreSQL, 18 minutes; POSTGRES=14 chooses the version

@@ -35,6 +35,12 @@ type Options struct {
 	Parallel, Jobs int
 	// Lean measures what each choice costs for one cell of 25 tenants, and no layouts.
 	Lean bool
+	// OwnDatabases measures tenants with databases of their own, and no layouts. Databases is how many
+	// empty databases it makes besides.
+	OwnDatabases bool
+	Databases    int
+	// Busy is true if other work runs on the machine, which the page then says.
+	Busy bool
 	// Draw measures nothing: it only writes the table and the picture again.
 	Draw bool
 	// Docs is the folder of benchmarks.json, benchmarks.md and benchmarks.svg.
@@ -60,8 +66,8 @@ func (o Options) layouts() (all []layout, err error) {
 		}
 		all = append(all, layout{Kind: cells, CellSize: size, FirstLoad: firstLoad})
 	}
-	if o.Repetitions < 1 || o.Parallel < 1 || o.Jobs < 1 {
-		return nil, errors.New("repetitions, parallel and jobs must be at least 1")
+	if o.Repetitions < 1 || o.Parallel < 1 || o.Jobs < 1 || o.OwnDatabases && o.Databases < 1 {
+		return nil, errors.New("repetitions, parallel, jobs and databases must be at least 1")
 	}
 	return all, nil
 }
@@ -99,8 +105,11 @@ func measure(ctx context.Context, o Options, layouts []layout, results *results,
 	if err != nil {
 		return err
 	}
-	if o.Lean {
+	switch {
+	case o.Lean:
 		return t.measureChoices(ctx, env, o.Repetitions, results)
+	case o.OwnDatabases:
+		return t.measureDatabases(ctx, env, o, results)
 	}
 	return t.measureLayouts(ctx, env, o, layouts, results)
 }

@@ -70,6 +70,7 @@ func TestBadOptions(t *testing.T) {
 		"no repetitions":      func(o *Options) { o.Repetitions = 0 },
 		"no jobs":             func(o *Options) { o.Jobs = 0 },
 		"not parallel":        func(o *Options) { o.Parallel = 0 },
+		"no databases":        func(o *Options) { o.OwnDatabases = true },
 	} {
 		o := options(t.TempDir())
 		spoil(&o)

@@ -39,6 +39,9 @@ func (r *results) publish(docs string, out io.Writer) error {
 		r.writeTable(&text, env)
 		r.writeFindings(&text, env)
 	}
+	if r.Databases != nil {
+		r.Databases.write(&text)
+	}
 	fmt.Fprint(&text, "\n"+cloud)
 	if _, err := out.Write(text.Bytes()); err != nil {
 		return err
@@ -67,10 +70,6 @@ func (r *results) mark(env environment) string {
 }
 
 func (r *results) writeEnvironment(w io.Writer, env environment) {
-	plugins := "the official plugins"
-	if env.StandIns {
-		plugins = "**stand-ins** for the plugins"
-	}
 	var dates []string
 	for _, m := range r.Measurements {
 		if m.Environment == env {
@@ -86,8 +85,17 @@ func (r *results) writeEnvironment(w io.Writer, env environment) {
 	if last := slices.Max(dates); last != date {
 		date += " to " + last
 	}
-	fmt.Fprintf(w, "\nMeasured%s %s on %d cores of %s, %d GiB, %s, with PostgreSQL %s on the same machine, Pulumi CLI %s and %s %s. State is in a folder.\n",
-		r.mark(env), date, env.Cores, env.CPU, env.MemoryGiB, env.System, env.PostgreSQL, env.CLI, plugins, env.Plugins)
+	fmt.Fprintf(w, "\n%s\n", env.measured(r.mark(env), date))
+}
+
+// measured says when, where and with what figures were measured. mark distinguishes them from others.
+func (env environment) measured(mark, date string) string {
+	plugins := "the official plugins"
+	if env.StandIns {
+		plugins = "**stand-ins** for the plugins"
+	}
+	return fmt.Sprintf("Measured%s %s on %d cores of %s, %d GiB, %s, with PostgreSQL %s on the same machine, Pulumi CLI %s and %s %s. State is in a folder.",
+		mark, date, env.Cores, env.CPU, env.MemoryGiB, env.System, env.PostgreSQL, env.CLI, plugins, env.Plugins)
 }
 
 // row is a line of the table: measured, or extrapolated from what was.

@@ -33,6 +33,7 @@ const (
 type results struct {
 	Measurements []*measurement `json:"measurements"`
 	Choices      []*choice      `json:"choices"`
+	Databases    *databases     `json:"databases,omitempty"`
 }
 
 // environment is what figures must have in common to be compared.

@@ -48,6 +48,8 @@ type stack struct {
 	name string
 	// platform is the stack whose roles a cell uses, "" for a stack with its own.
 	platform string
+	// isolation is that of the tenants, "" for the default.
+	isolation string
 	// tenants are the password versions by key.
 	tenants map[string]int
 }
@@ -187,7 +189,11 @@ func (s *site) configure(stack *stack) error {
 	}
 	tenants := map[string]any{}
 	for key, version := range stack.tenants {
-		tenants[key] = map[string]int{"passwordVersion": version}
+		tenant := map[string]any{"passwordVersion": version}
+		if stack.isolation != "" {
+			tenant["isolation"] = stack.isolation
+		}
+		tenants[key] = tenant
 	}
 	settings := map[string]any{
 		"postgresql:database":               s.database,

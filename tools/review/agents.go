@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"tenant-permissions/internal/config"
-	"tenant-permissions/internal/policy"
 )
 
 // agentPattern splits what follows a tenant's key in the logical name of an agent's role or password into
@@ -38,11 +37,6 @@ func (g steps) agentNames(agents map[string]config.Login) map[string]string {
 	return names
 }
 
-// agentPrivileges are the resources of what the tenant's agents hold.
-func (t tenant) agentPrivileges() []string {
-	return resources(slices.Concat(policy.OnAgents(), policy.AgentDefaults()))
-}
-
 // explainAgents explains what happens to the agents of a tenant that stays or is new. Of privileges it
 // explains those that are due to the agents: own are those of the tenant, which come and go with its
 // retirement. It returns the agents that can log in from now on, and those that no longer can.
@@ -58,7 +52,7 @@ func (t tenant) explainAgents(own, held turn) (on, off []string) {
 			added = true
 			continue
 		case g.all("delete", "role"):
-			t.report(agentsLost, "%s; it no longer reads schema %s", strings.Join(g.droppedLogins(), "; "), t.names.schema)
+			t.report(agentsLost, "%s; it no longer reads %s", strings.Join(g.droppedLogins(), "; "), t.schemaIn(t.now))
 			g.explain("delete", slices.Collect(maps.Keys(g))...)
 			continue
 		case g.all("replace", "role"):
@@ -74,21 +68,21 @@ func (t tenant) explainAgents(own, held turn) (on, off []string) {
 	t.explainAgentsRole(added)
 	switch {
 	case held.granted && !own.granted && !added:
-		t.report(repaired, "%s reads schema %s again", t.names.agentsRole, t.names.schema)
+		t.report(repaired, "%s reads %s again", t.names.agentsRole, t.schemaIn(t.now))
 	case held.revoked && !own.revoked && !t.steps.all("delete", "agents"):
-		t.report(agentsLost, "%s no longer reads schema %s", t.names.agentsRole, t.names.schema)
+		t.report(agentsLost, "%s no longer reads %s", t.names.agentsRole, t.schemaIn(t.now))
 	}
 	return on, off
 }
 
 // agentReads says what a new agent does. held are the privileges of all agents of its tenant.
 func (t tenant) agentReads(held turn) string {
-	unchanged := !slices.ContainsFunc(t.agentPrivileges(), func(name string) bool { return t.steps[name] != nil })
+	unchanged := !slices.ContainsFunc(t.now.agentPrivileges(), func(name string) bool { return t.steps[name] != nil })
 	switch {
 	case t.config.Retire != config.NotRetired:
 		return "has no privileges, because the tenant is retired"
 	case held.granted || unchanged && t.hasAgents:
-		return "reads schema " + t.names.schema
+		return "reads " + t.schemaIn(t.now)
 	}
 	return "has other privileges than agents have"
 }

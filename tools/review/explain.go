@@ -28,10 +28,12 @@ type explainer struct {
 // explain makes the summary of a preview. Sentences are about what the policy knows. Whatever is left
 // is listed without interpretation.
 func explain(p *preview) (summary, error) {
-	e := explainer{summary: summary{stack: "?", operations: p.ChangeSummary, errors: errorsOf(p), changes: map[kind][]change{}}}
-	if cfg, err := p.config(); err == nil {
-		e.config = cfg
-	} else if len(e.errors) == 0 {
+	cfg, err := p.config()
+	if err != nil {
+		cfg = config.Config{}
+	}
+	e := explainer{summary: summary{stack: "?", operations: p.ChangeSummary, errors: errorsOf(p, cfg.Tenants), changes: map[kind][]change{}}, config: cfg}
+	if err != nil && len(e.errors) == 0 {
 		return summary{}, err
 	}
 	slices.SortStableFunc(p.Steps, func(a, b *step) int { return cmp.Compare(a.URN, b.URN) })
@@ -57,22 +59,40 @@ func explain(p *preview) (summary, error) {
 		}
 	}
 	e.removed = slices.Compact(e.removed)
+	e.left = slices.DeleteFunc(slices.Compact(e.left), func(key string) bool { return slices.Contains(e.removed, key) })
 	for _, changes := range e.changes {
 		slices.SortStableFunc(changes, func(a, b change) int { return cmp.Or(cmp.Compare(a.who, b.who), cmp.Compare(a.what, b.what)) })
 	}
 	return e.summary, nil
 }
 
-// protection matches Pulumi's error for a protected schema, with the resource's name. Pulumi's own
-// advice in it, to unprotect the resource, is not the way here.
+// protection matches Pulumi's error for a protected schema or database, with the tenant's key if it is the
+// one or the other, and the resource's name. Pulumi's own advice in it, to unprotect the resource, is not the
+// way here.
 var protection = regexp.MustCompile(`(?s)^(?:Preview failed: )?resource "urn:[^"]*::([^":]+)" cannot be deleted\s+because it is protected\..*$`)
 
-// errorsOf are the errors of a preview that failed, sorted.
-func errorsOf(p *preview) (all []string) {
+// dataName matches the logical names of a tenant's schemas and of its database, with the tenant's key.
+var dataName = regexp.MustCompile(`^(.+?)-(?:database-schema|schema|database)$`)
+
+// errorsOf are the errors of a preview that failed, sorted. tenants are those of the config.
+func errorsOf(p *preview, tenants map[string]config.Tenant) (all []string) {
+	explain := func(message string) string {
+		match := protection.FindStringSubmatch(message)
+		if match == nil {
+			return message
+		}
+		advice := "retire its tenant first (retire: drop)"
+		if data := dataName.FindStringSubmatch(match[1]); data != nil {
+			if _, stays := tenants[data[1]]; stays {
+				advice = "a tenant that moves keeps what it leaves (previous: keep), until previous: drop was deployed"
+			}
+		}
+		return match[1] + " cannot be deleted because it is protected: " + advice
+	}
 	for _, d := range p.Diagnostics {
 		if d.Severity == "error" {
 			message := strings.TrimPrefix(strings.TrimSpace(d.Message), "error: ")
-			all = append(all, protection.ReplaceAllString(message, "$1 cannot be deleted because it is protected: retire its tenant first (retire: drop)"))
+			all = append(all, explain(message))
 		}
 	}
 	slices.Sort(all)
@@ -138,11 +158,20 @@ func (e *explainer) takeNames(p *preview) {
 			take(policy.Admin, inputs["owner"])
 		case typeGrantRole:
 			take(policy.AllTenantsAdmin, inputs["role"])
+		case typeGrant:
+			if s.name == s.tenant+"-"+databasePrefix+"app-on-database" {
+				take(policy.App, inputs["role"])
+			}
 		}
 	}
+	name := func(role policy.Role) any { return cmp.Or[any](e.names[role], "nobody") }
 	if e.names[policy.AllTenants] != nil {
 		e.report(shared, "platform", "new tenants are members of %v, %v has the admin option on them, and %v owns their schemas; another stack makes these roles",
-			e.names[policy.AllTenants], cmp.Or[any](e.names[policy.AllTenantsAdmin], "nobody"), cmp.Or[any](e.names[policy.Admin], "nobody"))
+			name(policy.AllTenants), name(policy.AllTenantsAdmin), name(policy.Admin))
+	}
+	if e.names[policy.App] != nil {
+		e.report(shared, "platform", "%v reads the databases that new tenants have for themselves, %v has the admin option on these tenants, and %v owns their schemas; another stack makes these roles",
+			name(policy.App), name(policy.AllTenantsAdmin), name(policy.Admin))
 	}
 }
 
@@ -150,7 +179,7 @@ func (e *explainer) takeNames(p *preview) {
 // of the outputs, and all others.
 func (e *explainer) group(all []*step) (tenants, logins map[string]steps, single []*step) {
 	tenants, logins = map[string]steps{}, map[string]steps{}
-	types := e.tenant(tenantNames{}, false)
+	types := e.tenant(tenantNames{}, config.Tenant{})
 	add := func(groups map[string]steps, key, name string, s *step) {
 		if groups[key] == nil {
 			groups[key] = steps{}
@@ -166,6 +195,10 @@ func (e *explainer) group(all []*step) (tenants, logins map[string]steps, single
 			kind := name
 			if agent := agentPattern.FindStringSubmatch(name); agent != nil {
 				kind = agent[2] // as those of every login
+			}
+			if strings.HasPrefix(name, databasePrefix+extensionPrefix) && s.typ == typeExtension {
+				add(tenants, s.tenant, name, s)
+				continue
 			}
 			if types[kind].typ == s.typ {
 				add(tenants, s.tenant, name, s)

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,42 +77,71 @@ func (e *explainer) explainSearchPaths() {
 
 // explainExtension explains what happens to an extension, or to the schema of the extensions.
 func (e *explainer) explainExtension(s *step) {
-	want := wanted{typeSchema, map[string]any{"name": e.extensions, "database": e.database, "owner": e.names[policy.Admin]}}
-	key, isExtension := strings.CutPrefix(s.name, "extension-")
+	key, isExtension := strings.CutPrefix(s.name, extensionPrefix)
 	isExtension = isExtension && s.typ == typeExtension
-	if isExtension {
-		want = e.extension(key)
+	want := e.extension(key, e.database)
+	if !isExtension {
+		key, want = "", e.extensionSchema()
+	}
+	e.explainExtensionIn("", s, want, key, isExtension)
+}
+
+// explainOwnExtensions explains extensions in a database of a tenant's own, and their schema, where they are
+// not a part of a change of the tenant.
+func (e *explainer) explainOwnExtensions(t tenant) {
+	for _, key := range t.steps.ownExtensions() {
+		name := databasePrefix + extensionPrefix + key
+		e.explainExtensionIn(t.key, t.steps[name], t.want[name], key, true)
+	}
+	const name = databasePrefix + "extension-schema"
+	if s := t.steps[name]; s != nil {
+		e.explainExtensionIn(t.key, s, t.want[name], "", false)
+	}
+}
+
+// explainExtensionIn explains what happens to an extension, or to the schema of the extensions if
+// isExtension is false. owner is the key of the tenant whose database it is in, empty for that of the stack.
+func (e *explainer) explainExtensionIn(owner string, s *step, want wanted, key string, isExtension bool) {
+	if s.done() {
+		return
+	}
+	who, where := cmp.Or(owner, key, "extensions"), ""
+	if owner != "" {
+		where = fmt.Sprintf(" of database %v", s.last().Inputs["database"])
 	}
 	is := s.is(want)
 	switch {
 	case s.Op == "create" && is && isExtension:
-		e.report(extensions, key, "extension %s%s is created in schema %s, with those that it needs; if it exists, it is taken over", key, version(s.after("version")), e.extensions)
+		e.report(extensions, who, "extension %s%s is created in schema %s%s, with those that it needs; if it exists, it is taken over", key, version(s.after("version")), e.extensions, where)
 	case s.Op == "create" && is:
-		e.report(extensions, "extensions", "schema %s is created; if it exists, it is taken over; %v owns it", e.extensions, e.names[policy.Admin])
+		e.report(extensions, who, "schema %s%s is created; if it exists, it is taken over; %v owns it", e.extensions, where, e.names[policy.Admin])
 	case s.Op == "update" && is && isExtension && s.changes("version") && s.after("version") != nil:
 		s.explain("version")
-		e.report(extensions, key, "extension %s changes%s to%s", key, strings.Replace(version(s.before("version")), " ", " from ", 1), version(s.after("version")))
+		e.report(extensions, who, "extension %s%s changes%s to%s", key, where, strings.Replace(version(s.before("version")), " ", " from ", 1), version(s.after("version")))
 		return
 	case s.Op == "replace" && is && isExtension:
-		e.report(replaced, key, "REPLACED: extension %s is dropped and created again; the run fails if anything uses it, such as a column or an index", key)
+		e.report(replaced, who, "REPLACED: extension %s%s is dropped and created again; the run fails if anything uses it, such as a column or an index", key, where)
 	case s.Op == "delete" && isExtension && s.after("dropCascade") != true:
-		e.report(extensions, key, "extension %s is dropped; the run fails if anything uses it, such as a column or an index", key)
+		e.report(extensions, who, "extension %s%s is dropped; the run fails if anything uses it, such as a column or an index", key, where)
 	case s.Op == "delete" && s.typ == typeSchema && s.after("dropCascade") != true:
-		e.report(extensions, "extensions", "%s", dropped(s))
+		e.report(extensions, who, "%s", dropped(s, where))
 	default:
 		return
 	}
 	s.explainWhole()
 }
 
-// extension is an extension of the config. Its version is that of the config, or is left to the server.
-func (e *explainer) extension(key string) wanted {
+// extension is an extension of the config in a database. Its version is that of the config, or is left to
+// the server. The extensions of a cell are those of the platform, which its preview does not know.
+func (e *explainer) extension(key string, database any) wanted {
 	cfg, configured := e.config.Extensions[key]
-	if !configured {
+	inputs := map[string]any{"name": key, "database": database, "schema": e.extensions, "createCascade": true, "dropCascade": false}
+	switch {
+	case e.config.Platform != "" && e.extensions != "":
+		inputs["version"] = nil
+	case !configured:
 		return wanted{}
-	}
-	inputs := map[string]any{"name": key, "database": e.database, "schema": e.extensions, "createCascade": true, "dropCascade": false}
-	if cfg.Version != "" {
+	case cfg.Version != "":
 		inputs["version"] = cfg.Version
 	}
 	return wanted{typeExtension, inputs}

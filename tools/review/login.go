@@ -155,8 +155,9 @@ func (g steps) explainRecreated(want map[string]wanted) (what []string) {
 		{"schema-claim", "name", "role %s, which reserves the name of the schema, is created again"},
 		{"grant-role", "grantRole", "the admin can grant %s to other roles again"},
 		{"schema", "name", "schema %s is created again, empty"},
+		{databasePrefix + "schema", "name", "schema %s in the tenant's database is created again, empty"},
 	} {
-		if g.created(want, m.name) {
+		if g.created(want, m.name) && !g[m.name].whole {
 			g[m.name].explainWhole()
 			what = append(what, fmt.Sprintf(m.what, cmp.Or(g[m.name].input(m.input), g[m.name].name)))
 		}

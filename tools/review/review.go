@@ -5,6 +5,7 @@ package review
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,8 @@ func (r Refusal) Error() string { return r.reason }
 func Formats() []string { return []string{"text", "markdown"} }
 
 // Run reads a preview and writes its summary in one of the formats. It returns a Refusal, after the
-// summary, if the preview failed or removes more tenants than maxRemoved.
+// summary, if the preview failed, or if more tenants than maxRemoved are removed or lose the data that they left when they
+// moved.
 func Run(preview io.Reader, format string, maxRemoved int, out io.Writer) error {
 	write, ok := map[string]func(summary) string{"text": text, "markdown": markdown}[format]
 	switch {
@@ -34,9 +36,13 @@ func Run(preview io.Reader, format string, maxRemoved int, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	if len(s.removed) > maxRemoved {
-		s.tooMany = fmt.Sprintf("too many tenants would be removed: %d (%s), allowed: %d; put their keys back into the config, or raise --max-tenants-removed",
-			len(s.removed), strings.Join(s.removed, ", "), maxRemoved)
+	if losses := slices.Sorted(slices.Values(slices.Concat(s.removed, s.left))); len(losses) > maxRemoved {
+		what, back := "removed", "put their keys back into the config"
+		if len(s.left) > 0 {
+			what, back = "removed, or lose the data that they left when they moved", "put their keys, or their previous, back into the config"
+		}
+		s.tooMany = fmt.Sprintf("too many tenants would be %s: %d (%s), allowed: %d; %s, or raise --max-tenants-removed",
+			what, len(losses), strings.Join(losses, ", "), maxRemoved, back)
 	}
 	if _, err := io.WriteString(out, write(s)); err != nil {
 		return err

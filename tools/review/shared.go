@@ -61,7 +61,7 @@ func (e *explainer) explainSharedLogin(key string, g steps) {
 	if kindOf == policy.Reader {
 		inputs["validUntil"] = validUntil(cfg)
 	}
-	want := e.login(kindOf, role, inputs)
+	want := e.login(kindOf, role, policy.MemberOf(kindOf), inputs)
 	all := login{role: role, config: cfg, steps: g, want: want, report: report}
 	all.explainExpiry()
 	e.findNewPaths(g, want, report)

@@ -127,7 +127,7 @@ func (s *step) plain() string {
 // values are the property's value, and the value before if it changes. They are empty for passwords
 // and for resources that may have other secrets.
 func (s *step) values(property string) string {
-	if property == "password" || !slices.Contains([]string{typeRole, typeSchema, typeGrant, typeGrantRole, typeDefaultPrivileges, typeExtension}, s.typ) {
+	if property == "password" || !slices.Contains([]string{typeRole, typeSchema, typeGrant, typeGrantRole, typeDefaultPrivileges, typeExtension, typeDatabase}, s.typ) {
 		return ""
 	}
 	if !s.changed[property] {

@@ -9,8 +9,10 @@ type kind int
 const (
 	replaced kind = iota
 	removed
+	emptied
 	droppable
 	retired
+	moved
 	suspended
 	agentsLost
 	unprotected
@@ -27,6 +29,7 @@ const (
 	functions
 	repaired
 	extensions
+	databases
 	shared
 	other
 )
@@ -39,17 +42,19 @@ func headings() []heading {
 	return []heading{
 		replaced:    {"Replaced", "access or data is lost"},
 		removed:     {"Tenants removed", ""},
-		droppable:   {"Tenants ready to be dropped with all data", "retire: drop"},
+		emptied:     {"Data dropped that tenants left", "they have moved"},
+		droppable:   {"Data ready to be dropped", "retire: drop, previous: drop"},
 		retired:     {"Tenants retired", "retire: keep"},
+		moved:       {"Tenants moved", "to or from a database of their own"},
 		suspended:   {"Tenants suspended", ""},
 		agentsLost:  {"Agents removed or suspended", "read-only logins of one tenant"},
-		unprotected: {"Schemas no longer protected", ""},
+		unprotected: {"Data no longer protected", ""},
 		resumed:     {"Tenants resumed", ""},
 		restored:    {"Tenants that get their privileges back", ""},
 		added:       {"Tenants added", ""},
 		agentsAdded: {"Agents added or resumed", "read-only logins of one tenant"},
 		adopted:     {"Tenants adopted", ""},
-		protected:   {"Schemas protected", ""},
+		protected:   {"Data protected", ""},
 		rotated:     {"Passwords rotated", ""},
 		alternating: {"Alternating logins", ""},
 		active:      {"Active logins", "the logins that the outputs name"},
@@ -57,6 +62,7 @@ func headings() []heading {
 		functions:   {"Functions", "those with SECURITY DEFINER run with the privileges of their owner"},
 		repaired:    {"Repaired", "created again, or set back to the config"},
 		extensions:  {"Extensions", ""},
+		databases:   {"Databases of tenants", ""},
 		shared:      {"Shared roles and databases", ""},
 		other:       {"Other changes", "read them in the preview itself"},
 	}
@@ -79,8 +85,9 @@ type summary struct {
 	// errors are those of a failed preview. Its changes are incomplete.
 	errors  []string
 	changes map[kind][]change
-	// removed are the keys of the tenants that lose their schema or are removed, sorted.
-	removed []string
+	// removed are the keys of the tenants that lose their schema or their database, or are removed. left
+	// are those of tenants that lose what they left when they moved. Both are sorted.
+	removed, left []string
 	// tooMany is the reason to refuse the preview for those, empty if there is none.
 	tooMany string
 }

@@ -19,6 +19,7 @@ const (
 	typeGrantRole         = "postgresql:index/grantRole:GrantRole"
 	typeDefaultPrivileges = "postgresql:index/defaultPrivileges:DefaultPrivileges"
 	typeExtension         = "postgresql:index/extension:Extension"
+	typeDatabase          = "postgresql:index/database:Database"
 	typePassword          = "random:index/randomPassword:RandomPassword"
 )
 
@@ -36,36 +37,45 @@ type model struct {
 	extensions string
 }
 
-// tenantNames are the names in PostgreSQL of a tenant: of its role, of its schema, and of the group role
-// of its agents, and of each agent by key.
+// tenantNames are the names in PostgreSQL of a tenant: of its role, of its schema, of the group role of
+// its agents, of each agent by key, and of a database of its own, with the settings of that.
 type tenantNames struct {
-	role, schema, agentsRole string
-	agents                   map[string]string
+	role, schema, agentsRole, database string
+	agents                             map[string]string
+	settings                           config.TenantDatabase
 }
 
 // tenant are the resources of a tenant, by what follows its key in their logical names.
-func (m model) tenant(names tenantNames, drop bool) map[string]wanted {
+func (m model) tenant(names tenantNames, cfg config.Tenant) map[string]wanted {
 	m.names = maps.Clone(m.names)
 	m.names[policy.Tenant], m.names[policy.Agents] = names.role, names.agentsRole
 	inputs := m.searchPath(names.schema)
-	want := m.login(policy.Tenant, names.role, inputs)
+	want := m.login(policy.Tenant, names.role, memberOf(cfg.Isolation, policy.Tenant), inputs)
 	want[""] = wanted{typ: typeTenant}
-	want["schema"] = wanted{typeSchema, map[string]any{"name": names.schema, "database": m.database, "owner": m.names[policy.Admin], "dropCascade": drop}}
-	want["schema-claim"] = wanted{typeRole, map[string]any{"name": names.schema, "login": false}}
+	now, other := m.places(cfg, names.database)
+	maps.Copy(want, m.in(now, names))
+	maps.Copy(want, m.in(other, names))
 	want["agents"] = wanted{typeRole, map[string]any{"name": names.agentsRole, "login": false}}
 	for agent, role := range names.agents {
-		for name, w := range m.login(policy.Agent, role, inputs) {
+		for name, w := range m.login(policy.Agent, role, memberOf(cfg.Isolation, policy.Agent), inputs) {
 			want[agentPrefix(agent)+name] = w
 		}
 	}
-	for _, grant := range slices.Concat(policy.OnTenantSchema(), policy.OnFunctions(), policy.OnAgents(), onAdopted()) {
-		want[grant.Resource] = m.grant(grant, names.schema)
-	}
-	for _, grant := range slices.Concat(policy.TenantDefaults(), policy.FunctionDefaults(), policy.AgentDefaults()) {
-		want[grant.Resource] = m.defaults(grant, names.schema)
-	}
 	maps.Copy(want, m.memberships(policy.TenantMemberships()))
 	return want
+}
+
+// memberOf are the group roles of a tenant or of an agent.
+func memberOf(isolation config.Isolation, role policy.Role) []policy.Role {
+	if isolation == config.IsolationDatabase {
+		return policy.IsolatedMemberOf(role)
+	}
+	return policy.MemberOf(role)
+}
+
+// extensionSchema is the schema of the extensions in the database.
+func (m model) extensionSchema() wanted {
+	return wanted{typeSchema, map[string]any{"name": m.extensions, "database": m.database, "owner": m.names[policy.Admin]}}
 }
 
 // searchPath is the input of a login that finds unqualified names in these schemas, and in that of the
@@ -168,17 +178,16 @@ func (m model) defaults(grant policy.Grant, schema string) wanted {
 }
 
 // login are a role that logs in, its alternating logins and their passwords, by what follows the name
-// of the login in their logical names. inputs are what the role has beyond that.
-func (m model) login(role policy.Role, name string, inputs map[string]any) map[string]wanted {
+// of the login in their logical names. groups are those that the role is a member of, and inputs are what
+// it has beyond that.
+func (m model) login(role policy.Role, name string, groups []policy.Role, inputs map[string]any) map[string]wanted {
 	want := map[string]wanted{}
 	var actsAs any = name
 	own := maps.Clone(inputs)
 	if assumed, ok := own["assumeRole"]; ok {
 		actsAs = assumed
 	}
-	if groups := policy.MemberOf(role); len(groups) > 0 {
-		own["roles"] = m.list(groups)
-	}
+	own["roles"] = m.list(groups)
 	own["bypassRowLevelSecurity"] = attribute(role, "BYPASSRLS")
 	alternating := maps.Clone(inputs)
 	alternating["roles"], alternating["assumeRole"], alternating["bypassRowLevelSecurity"] = list(name), actsAs, false

@@ -127,6 +127,9 @@ func benchCommand(checkout *string) *cobra.Command {
 	flags.IntVar(&o.Parallel, "parallel", 8, "the CLI's --parallel")
 	flags.IntVar(&o.Jobs, "jobs", runtime.NumCPU(), "how many cells at once")
 	flags.BoolVar(&o.Lean, "lean", false, "measure what each choice costs for one cell of 25 tenants, and no layouts")
+	flags.BoolVar(&o.OwnDatabases, "own-databases", false, "measure tenants with databases of their own, and no layouts")
+	flags.IntVar(&o.Databases, "databases", 1000, "how many empty databases --own-databases makes besides")
+	flags.BoolVar(&o.Busy, "busy", false, "say on the page that other work ran on the machine while --own-databases measured")
 	flags.BoolVar(&o.Draw, "draw", false, "measure nothing, only write the table and the picture again")
 	flags.StringVar(&o.Docs, "docs", "../docs", "folder of benchmarks.json, .md and .svg")
 	return cmd
