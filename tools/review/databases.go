@@ -48,7 +48,8 @@ func (t tenant) droppedIn(p place) string {
 // explainReplacedData explains schemas and databases that are replaced. All data is lost.
 func (t tenant) explainReplacedData() {
 	for _, p := range []place{t.now, t.other} {
-		what, all := "", slices.Concat(p.privileges(), p.functions(), p.agentPrivileges(), p.closing(), p.onExtensions(), []string{p.prefix + "schema"})
+		var what string
+		all := slices.Concat(p.privileges(), p.functions(), p.agentPrivileges(), p.closing(), p.onExtensions(), []string{p.prefix + "schema"})
 		switch {
 		case p.isOwn() && t.steps.all("replace", "database"):
 			what = fmt.Sprintf("REPLACED by an empty database: database %s and ALL ITS DATA are dropped", t.names.database)

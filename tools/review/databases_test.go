@@ -36,10 +36,10 @@ func member(roles ...string) map[string]any {
 	return resource(typeRole, "acme-role", "acme", inputs)
 }
 
-// protectedFrom is the step with protection as it was before.
-func protectedFrom(before bool, s map[string]any) map[string]any {
+// wasProtected is the step of a resource that was protected before.
+func wasProtected(s map[string]any) map[string]any {
 	state := maps.Clone(s["oldState"].(map[string]any))
-	state["protect"] = before
+	state["protect"] = true
 	s["oldState"] = state
 	return s
 }
@@ -72,75 +72,93 @@ func TestDatabases(t *testing.T) {
 		want, unwant string
 	}{
 		"a database is replaced": {
-			"tenant_acme", inOwn, []map[string]any{on("replace", database(nil), "template"), on("replace", schemaIn("tenant_acme", false)), on("replace", connect("tenant_acme", "tenant_acme"))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("replace", database(nil), "template"), on("replace", schemaIn("tenant_acme", false)), on("replace", connect("tenant_acme", "tenant_acme"))},
 			"Replaced: 1\nResources: none\n\nReplaced (access or data is lost): 1\n  acme: REPLACED by an empty database: database tenant_acme and ALL ITS DATA are dropped\n", "Other changes",
 		},
 		"by one of another template": {
-			"tenant_acme", inOwn, []map[string]any{on("replace", database(map[string]any{"template": "template1"}), "template")},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("replace", database(map[string]any{"template": "template1"}), "template")},
 			"acme-database: replace Database of tenant acme: template template1, was template1", "Nothing",
 		},
 		"a database that is dropped by force": {
-			"tenant_acme", "{}", []map[string]any{on("delete", component("acme")), on("delete", database(nil)), on("delete", schemaIn("tenant_acme", false))},
+			"tenant_acme", "{}",
+			[]map[string]any{on("delete", component("acme")), on("delete", database(nil)), on("delete", schemaIn("tenant_acme", false))},
 			"Tenants removed: 1\n  acme: database tenant_acme and ALL ITS DATA are dropped, also what is not in the tenant's schema; its sessions end", "if it is empty",
 		},
 		"a tenant's database goes, its key stays": {
-			"tenant_acme", inOwn, []map[string]any{on("delete", database(nil))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("delete", database(nil))},
 			"Tenants removed: 1\n  acme: database tenant_acme and ALL ITS DATA are dropped", "Other changes",
 		},
 		"another owner": {
-			"db", `{"acme": {"isolation": "database", "previous": "keep"}}`, []map[string]any{on("create", database(map[string]any{"owner": "tenant_acme"}))},
+			"db", `{"acme": {"isolation": "database", "previous": "keep"}}`,
+			[]map[string]any{on("create", database(map[string]any{"owner": "tenant_acme"}))},
 			"acme-database: create Database of tenant acme: connectionLimit -1, name tenant_acme, owner tenant_acme", "new database",
 		},
 		"another template": {
-			"db", `{"acme": {"isolation": "database", "previous": "keep"}}`, []map[string]any{on("create", database(map[string]any{"template": "template1"}))},
+			"db", `{"acme": {"isolation": "database", "previous": "keep"}}`,
+			[]map[string]any{on("create", database(map[string]any{"template": "template1"}))},
 			"template template1", "new database",
 		},
 		"a database that is not closed": {
-			"db", `{"acme": {"isolation": "database", "previous": "keep"}}`, []map[string]any{on("create", database(nil))},
+			"db", `{"acme": {"isolation": "database", "previous": "keep"}}`,
+			[]map[string]any{on("create", database(nil))},
 			"acme: new database tenant_acme, with other privileges than such a database has; it has other privileges there than a tenant has; all data stays there (previous: keep)", "closed to PUBLIC",
 		},
 		"CONNECT on the database of another": {
-			"tenant_acme", inOwn, []map[string]any{on("update", connect("tenant_globex", "tenant_acme"), "privileges")},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("update", connect("tenant_globex", "tenant_acme"), "privileges")},
 			"acme-database-connect: update Grant of tenant acme: ", "Repaired",
 		},
 		"CONNECT for another": {
-			"tenant_acme", inOwn, []map[string]any{on("create", connect("tenant_acme", "tenant_globex"))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("create", connect("tenant_acme", "tenant_globex"))},
 			"acme-database-connect: create Grant of tenant acme: ", "Repaired",
 		},
 		"an unknown database": {
-			"tenant_acme", inOwn, []map[string]any{on("create", connect(unknown, "tenant_acme"))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("create", connect(unknown, "tenant_acme"))},
 			"acme-database-connect: create Grant of tenant acme: ", "Repaired",
 		},
 		"a limit": {
-			"tenant_acme", inOwn, []map[string]any{becomes("update", database(map[string]any{"connectionLimit": 3}), database(nil), "connectionLimit")},
+			"tenant_acme", inOwn,
+			[]map[string]any{becomes("update", database(map[string]any{"connectionLimit": 3}), database(nil), "connectionLimit")},
 			"acme: the connection limit of database tenant_acme changes from 3 to none", "Other changes",
 		},
 		"a tablespace": {
-			"tenant_acme", inOwn, []map[string]any{becomes("update", database(map[string]any{"tablespaceName": "pg_default"}), database(map[string]any{"tablespaceName": "fast"}), "tablespaceName")},
+			"tenant_acme", inOwn,
+			[]map[string]any{becomes("update", database(map[string]any{"tablespaceName": "pg_default"}), database(map[string]any{"tablespaceName": "fast"}), "tablespaceName")},
 			"acme: database tenant_acme moves from tablespace pg_default to tablespace fast; the run fails while anybody else is connected to it", "Other changes",
 		},
 		"another property of a database": {
-			"tenant_acme", inOwn, []map[string]any{on("update", database(map[string]any{"allowConnections": false}), "allowConnections")},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("update", database(map[string]any{"allowConnections": false}), "allowConnections")},
 			"acme-database: update Database of tenant acme: allowConnections false, was false", "Databases of tenants",
 		},
 		"a database that is no longer protected": {
-			"tenant_acme", inOwn, []map[string]any{protectedFrom(true, on("same", database(nil)))},
+			"tenant_acme", inOwn,
+			[]map[string]any{wasProtected(on("same", database(nil)))},
 			"Data ready to be dropped (retire: drop, previous: drop): 1\n  acme: database tenant_acme and ALL ITS DATA ARE DROPPED when its key is removed from the config", "Other changes",
 		},
 		"or is protected again": {
-			"tenant_acme", inOwn, []map[string]any{protects(on("same", database(nil)))},
+			"tenant_acme", inOwn,
+			[]map[string]any{protects(on("same", database(nil)))},
 			"Data protected: 1\n  acme: the run fails instead of dropping database tenant_acme when its key is removed from the config", "Other changes",
 		},
 		"the database that was left": {
-			"db", `{"acme": {"previous": "drop"}}`, []map[string]any{protectedFrom(true, on("same", database(nil)))},
+			"db", `{"acme": {"previous": "drop"}}`,
+			[]map[string]any{wasProtected(on("same", database(nil)))},
 			"acme: database tenant_acme and ALL ITS DATA ARE DROPPED when previous is removed from the config", "Other changes",
 		},
 		"its schema only": {
-			"tenant_acme", inOwn, []map[string]any{protectedFrom(true, on("same", schemaIn("tenant_acme", false)))},
+			"tenant_acme", inOwn,
+			[]map[string]any{wasProtected(on("same", schemaIn("tenant_acme", false)))},
 			"Data no longer protected: 1\n  acme: schema tenant_acme of database tenant_acme; its database stays protected", "Other changes",
 		},
 		"the schema that was left": {
-			"tenant_acme", `{"acme": {"isolation": "database", "previous": "keep"}}`, []map[string]any{protectedFrom(true, on("same", schemaIn("db", false)))},
+			"tenant_acme", `{"acme": {"isolation": "database", "previous": "keep"}}`,
+			[]map[string]any{wasProtected(on("same", schemaIn("db", false)))},
 			"acme: schema tenant_acme of database db is dropped when previous is removed from the config, if it is empty", "Other changes",
 		},
 		"privileges where the tenant was": {
@@ -149,32 +167,40 @@ func TestDatabases(t *testing.T) {
 			"acme-usage: create Grant of tenant acme: ", "Repaired",
 		},
 		"a move of the membership alone": {
-			"db", inOwn, []map[string]any{becomes("update", member("all"), member(), "roles")},
+			"db", inOwn,
+			[]map[string]any{becomes("update", member("all"), member(), "roles")},
 			"this run copies no data; tenant_acme is no longer a member of all\n", "Other changes",
 		},
 		"a move to more memberships": {
-			"db", inOwn, []map[string]any{becomes("update", member("all"), member("app"), "roles")},
+			"db", inOwn,
+			[]map[string]any{becomes("update", member("all"), member("app"), "roles")},
 			"acme-role: update Role of tenant acme: roles [app], was [all]", "a member of",
 		},
 		"a membership that somebody granted": {
-			"tenant_acme", inOwn, []map[string]any{becomes("update", member("all"), member(), "roles")},
+			"tenant_acme", inOwn,
+			[]map[string]any{becomes("update", member("all"), member(), "roles")},
 			"Repaired (created again, or set back to the config): 1\n  acme: tenant_acme is no longer a member of all\n", "Other changes",
 		},
 		"a database that is missing": {
-			"tenant_acme", inOwn, []map[string]any{on("create", database(nil))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("create", database(nil))},
 			"acme: database tenant_acme was missing and is created again, empty: new database tenant_acme, with other privileges than such a database has", "Other changes",
 		},
 		"an extension that nobody configured": {
-			"tenant_acme", inOwn, []map[string]any{on("create", resource(typeExtension, "acme-database-extension-cube", "acme", map[string]any{"name": "cube", "database": "tenant_acme", "schema": "extensions"}))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("create", resource(typeExtension, "acme-database-extension-cube", "acme", map[string]any{"name": "cube", "database": "tenant_acme", "schema": "extensions"}))},
 			"acme-database-extension-cube: create Extension of tenant acme: ", "Extensions",
 		},
 		"default privileges that are missing": {
-			"tenant_acme", inOwn, []map[string]any{on("create", resource(typeDefaultPrivileges, "acme-database-default-tables", "acme", map[string]any{
-				"database": "tenant_acme", "objectType": "table", "owner": "admin", "role": "app", "privileges": []string{"SELECT"}}))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("create", resource(typeDefaultPrivileges, "acme-database-default-tables", "acme", map[string]any{
+				"database": "tenant_acme", "objectType": "table", "owner": "admin", "role": "app", "privileges": []string{"SELECT"},
+			}))},
 			"acme: app has SELECT on each table that admin creates in database tenant_acme\n", "Other changes",
 		},
 		"default privileges that go": {
-			"tenant_acme", inOwn, []map[string]any{on("delete", resource(typeDefaultPrivileges, "acme-database-default-tables", "acme", map[string]any{"role": "app"}))},
+			"tenant_acme", inOwn,
+			[]map[string]any{on("delete", resource(typeDefaultPrivileges, "acme-database-default-tables", "acme", map[string]any{"role": "app"}))},
 			"acme-database-default-tables: delete DefaultPrivileges of tenant acme", "Repaired",
 		},
 	} {
@@ -214,7 +240,8 @@ func TestThresholdAfterMove(t *testing.T) {
 func TestNewCellOfDatabases(t *testing.T) {
 	grant := resource(typeGrant, "acme-database-app-on-database", "acme", map[string]any{"database": unknown, "objectType": "database", "role": "app", "privileges": []string{"CONNECT"}})
 	extension := resource(typeExtension, "acme-database-extension-cube", "acme", map[string]any{
-		"name": "cube", "database": unknown, "schema": "extensions", "version": "1.5", "createCascade": true, "dropCascade": false})
+		"name": "cube", "database": unknown, "schema": "extensions", "version": "1.5", "createCascade": true, "dropCascade": false,
+	})
 	role := member()
 	role["inputs"].(map[string]any)["searchPaths"] = []string{"tenant_acme", "extensions"}
 	got, err := reviewed(t, encode(t, map[string]any{

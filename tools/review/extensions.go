@@ -56,11 +56,9 @@ func (e *explainer) findNewPaths(g steps, want map[string]wanted, report func(k 
 		}
 		if e.searched != e.extensions && slices.Equal(words(s.before("searchPaths")), words(was.searchPath(schemas...)["searchPaths"])) {
 			e.newPaths++
-		} else if len(after) == 0 {
-			report(repaired, "%s has the search path of the server again", s.input("name"))
-		} else {
-			report(repaired, "the search path of %s is %s again", s.input("name"), strings.Join(after, ", "))
+			continue
 		}
+		report(repaired, "the search path of %s is %s again", s.input("name"), strings.Join(after, ", "))
 	}
 }
 

@@ -27,7 +27,7 @@ func agentPassword() map[string]any {
 func reader(extra map[string]any) map[string]any {
 	inputs := map[string]any{
 		"name": "analyst", "login": true, "password": "[secret]", "connectionLimit": -1, "bypassRowLevelSecurity": false,
-		"roles": []string{"app"}, "validUntil": "infinity",
+		"roles": []string{"app"}, "searchPaths": []string{"pg_catalog"}, "validUntil": "infinity",
 	}
 	maps.Copy(inputs, extra)
 	return resource(typeRole, "analyst-role", "", inputs)
@@ -82,40 +82,50 @@ func TestFeatures(t *testing.T) {
 			"acme: new login tenant_acme_chat; it has other privileges than agents have", "Other changes",
 		},
 		"an agent that writes": {
-			nil, []map[string]any{on("create", resource(typeGrant, "acme-agents-on-tables", "acme", map[string]any{
-				"database": "db", "objectType": "table", "schema": "tenant_acme", "role": "tenant_acme_agents", "privileges": []string{"SELECT", "INSERT"}}))},
+			nil,
+			[]map[string]any{on("create", resource(typeGrant, "acme-agents-on-tables", "acme", map[string]any{
+				"database": "db", "objectType": "table", "schema": "tenant_acme", "role": "tenant_acme_agents", "privileges": []string{"SELECT", "INSERT"},
+			}))},
 			"acme-agents-on-tables: create Grant of tenant acme: ", "reads schema",
 		},
 		"an agent that is replaced": {
-			nil, []map[string]any{on("replace", agentRole(nil), "name")},
+			nil,
+			[]map[string]any{on("replace", agentRole(nil), "name")},
 			"acme: REPLACED: role tenant_acme_chat is dropped and created again, ", "Other changes",
 		},
 		"by one that is more": {
-			nil, []map[string]any{on("replace", agentRole(map[string]any{"superuser": true}), "name")},
+			nil,
+			[]map[string]any{on("replace", agentRole(map[string]any{"superuser": true}), "name")},
 			"acme-agent-chat-role: replace Role of tenant acme: ", "Repaired",
 		},
 		"the group role of agents logs in": {
-			nil, []map[string]any{on("create", resource(typeRole, "acme-agents", "acme", map[string]any{"name": "tenant_acme_agents", "login": true}))},
+			nil,
+			[]map[string]any{on("create", resource(typeRole, "acme-agents", "acme", map[string]any{"name": "tenant_acme_agents", "login": true}))},
 			"acme-agents: create Role of tenant acme: login true", "created again",
 		},
 		"the group role goes, its agents stay": {
-			nil, []map[string]any{on("delete", resource(typeRole, "acme-agents", "acme", map[string]any{"name": "tenant_acme_agents", "login": false}))},
+			nil,
+			[]map[string]any{on("delete", resource(typeRole, "acme-agents", "acme", map[string]any{"name": "tenant_acme_agents", "login": false}))},
 			"acme: role tenant_acme_agents, the group role of the tenant's agents, is dropped", "Other changes",
 		},
 		"a tenant's agent gets a timeout": {
-			nil, []map[string]any{becomes("update", agentRole(map[string]any{"statementTimeout": 90_000}), agentRole(map[string]any{"statementTimeout": 7_200_000}), "statementTimeout")},
+			nil,
+			[]map[string]any{becomes("update", agentRole(map[string]any{"statementTimeout": 90_000}), agentRole(map[string]any{"statementTimeout": 7_200_000}), "statementTimeout")},
 			"acme: the statement timeout of tenant_acme_chat changes from 90s to 2h", "Other changes",
 		},
 		"functions on one side only": {
-			nil, []map[string]any{on("create", onFunctions(typeGrant, "on-functions", "routine", "EXECUTE"))},
+			nil,
+			[]map[string]any{on("create", onFunctions(typeGrant, "on-functions", "routine", "EXECUTE"))},
 			"acme-on-functions: create Grant of tenant acme: ", "Functions",
 		},
 		"functions": {
-			nil, []map[string]any{on("create", onFunctions(typeGrant, "on-functions", "routine", "EXECUTE")), on("create", onFunctions(typeDefaultPrivileges, "functions", "function", "EXECUTE"))},
+			nil,
+			[]map[string]any{on("create", onFunctions(typeGrant, "on-functions", "routine", "EXECUTE")), on("create", onFunctions(typeDefaultPrivileges, "functions", "function", "EXECUTE"))},
 			"acme: tenant_acme executes the functions of schema tenant_acme, existing and later ones", "Other changes",
 		},
 		"privileges that somebody changed": {
-			nil, []map[string]any{on("update", onFunctions(typeGrant, "on-functions", "routine", "EXECUTE"), "privileges")},
+			nil,
+			[]map[string]any{on("update", onFunctions(typeGrant, "on-functions", "routine", "EXECUTE"), "privileges")},
 			"acme: tenant_acme has EXECUTE on each routine of schema tenant_acme again", "Other changes",
 		},
 		"an expiry, and a limit with it": {
@@ -140,35 +150,43 @@ func TestFeatures(t *testing.T) {
 			"analyst: REPLACED: role analyst is dropped", "the expiry",
 		},
 		"an extension that nobody configured": {
-			nil, []map[string]any{on("create", extension(nil))},
+			nil,
+			[]map[string]any{on("create", extension(nil))},
 			"extension-cube: create Extension: ", "Extensions",
 		},
 		"an extension elsewhere": {
-			map[string]string{"extensions": `{"cube": {}}`}, []map[string]any{on("create", extension(map[string]any{"schema": "public"}))},
+			map[string]string{"extensions": `{"cube": {}}`},
+			[]map[string]any{on("create", extension(map[string]any{"schema": "public"}))},
 			"schema public", "Extensions",
 		},
 		"an extension of another version": {
-			map[string]string{"extensions": `{"cube": {"version": "1.4"}}`}, []map[string]any{on("create", extension(map[string]any{"version": "1.5"}))},
+			map[string]string{"extensions": `{"cube": {"version": "1.4"}}`},
+			[]map[string]any{on("create", extension(map[string]any{"version": "1.5"}))},
 			"version 1.5", "Extensions",
 		},
 		"an extension that is replaced": {
-			map[string]string{"extensions": `{"cube": {}}`}, []map[string]any{on("replace", extension(nil), "database")},
+			map[string]string{"extensions": `{"cube": {}}`},
+			[]map[string]any{on("replace", extension(nil), "database")},
 			"cube: REPLACED: extension cube is dropped and created again; the run fails if anything uses it", "Other changes",
 		},
 		"an extension that goes with what uses it": {
-			nil, []map[string]any{on("delete", extension(map[string]any{"dropCascade": true}))},
+			nil,
+			[]map[string]any{on("delete", extension(map[string]any{"dropCascade": true}))},
 			"extension-cube: delete Extension: ", "Extensions",
 		},
 		"a schema of extensions that goes with all in it": {
-			nil, []map[string]any{on("delete", resource(typeSchema, "extension-schema", "", map[string]any{"name": "extensions", "dropCascade": true}))},
+			nil,
+			[]map[string]any{on("delete", resource(typeSchema, "extension-schema", "", map[string]any{"name": "extensions", "dropCascade": true}))},
 			"extension-schema: delete Schema: dropCascade true", "Extensions",
 		},
 		"a schema of extensions of somebody else": {
-			map[string]string{"extensions": `{"cube": {}}`}, []map[string]any{on("create", resource(typeSchema, "extension-schema", "", map[string]any{"name": "extensions", "database": "db", "owner": "app"}))},
+			map[string]string{"extensions": `{"cube": {}}`},
+			[]map[string]any{on("create", resource(typeSchema, "extension-schema", "", map[string]any{"name": "extensions", "database": "db", "owner": "app"}))},
 			"owner app", "Extensions",
 		},
 		"a search path without the extensions": {
-			map[string]string{"extensions": `{"cube": {}}`}, []map[string]any{on("update", agentRole(nil), "searchPaths")},
+			map[string]string{"extensions": `{"cube": {}}`},
+			[]map[string]any{on("update", agentRole(nil), "searchPaths")},
 			"acme-agent-chat-role: update Role of tenant acme: searchPaths [tenant_acme]", "Extensions",
 		},
 	} {

@@ -78,19 +78,9 @@ func (m model) extensionSchema() wanted {
 	return wanted{typeSchema, map[string]any{"name": m.extensions, "database": m.database, "owner": m.names[policy.Admin]}}
 }
 
-// searchPath is the input of a login that finds unqualified names in these schemas, and in that of the
-// extensions. It is empty if there is neither. A login without a schema of its own has pg_catalog first.
+// searchPath is the input of a login that finds unqualified names in these schemas.
 func (m model) searchPath(schemas ...string) map[string]any {
-	if m.extensions != "" {
-		if len(schemas) == 0 {
-			schemas = []string{"pg_catalog"}
-		}
-		schemas = append(slices.Clone(schemas), m.extensions)
-	}
-	if len(schemas) == 0 {
-		return map[string]any{}
-	}
-	return map[string]any{"searchPaths": list(schemas...)}
+	return map[string]any{"searchPaths": list(policy.SearchPath(m.extensions, schemas...)...)}
 }
 
 // shared are the memberships and privileges that exist once, by logical name.
