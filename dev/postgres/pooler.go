@@ -126,8 +126,8 @@ func (p *Pooler) DSN(user, password, database string) string {
 	return dsn(p.Host, p.Port, user, password, database)
 }
 
-// SetUserlist replaces the userlist without loading it.
-func (p *Pooler) SetUserlist(text []byte) error { return p.write("userlist.txt", text) }
+// Userlist is the path of the userlist, which Reload loads.
+func (p *Pooler) Userlist() string { return filepath.Join(p.dir, "userlist.txt") }
 
 // Reload loads the config and the userlist, and returns when they are in effect.
 func (p *Pooler) Reload(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -104,6 +105,27 @@ func TestUserlistFile(t *testing.T) {
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 		t.Errorf("got %v, %v", info, err)
+	}
+	const user, group = 65534, 65533
+	if os.Geteuid() == 0 {
+		if err := os.Chown(file, user, group); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, code := run(t, `{"passwords": {}}`, "userlist", "--outputs", "-", "--out", file); code != exitFine {
+		t.Errorf("exit code %d", code)
+	}
+	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), `"tenant_acme" "SCRAM-SHA-256$4096:AAAA`) {
+		t.Errorf("a login that is gone: got %v\n%s", err, text)
+	}
+	if os.Geteuid() == 0 {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != user || owner.Gid != group || info.Mode() != 0o600 {
+			t.Errorf("the file has another owner or mode: %v %v", owner, info.Mode())
+		}
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("the folder has %v, %v", entries, err)

@@ -3,8 +3,10 @@ package tenantctl
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +22,8 @@ func newUserlist() *cobra.Command {
 		Short: "Write PgBouncer's userlist.txt",
 		Long: `Write PgBouncer's userlist.txt: a line for each login that has a password in the stacks' outputs,
 with the same SCRAM verifier that the server has. No password is in it. Keep it secret all the same:
-whoever has a verifier can pretend to be the server.` + exits(""),
+whoever has a verifier can pretend to be the server. With --out, a login that was in the file and is
+in no stack any more stays there, locked: PgBouncer accepts an empty password for one that disappears.` + exits(""),
 		Example: "  pulumi stack output --json --show-secrets | tenantctl userlist --outputs - --out userlist.txt",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,29 +40,48 @@ whoever has a verifier can pretend to be the server.` + exits(""),
 				}
 				stacks = append(stacks, userlist.Stack{File: file, Outputs: outputs})
 			}
-			text, err := userlist.Make(stacks)
+			if out != "" {
+				return update(out, stacks)
+			}
+			text, err := userlist.Make(stacks, nil)
 			if err != nil {
 				return err
 			}
-			if out == "" {
-				_, err = cmd.OutOrStdout().Write(text)
-				return err
-			}
-			return replace(out, text)
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
 		},
 	}
 	cmd.Flags().StringArrayVar(&files, "outputs", nil, "`FILE` with the outputs of a stack (pulumi stack output --json --show-secrets), - for standard input; repeat it for each stack of the server")
-	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write to, which only its owner can read (default: standard output)")
+	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write to, which only its owner can read; the owner of one that exists stays (default: standard output)")
 	required(cmd, "outputs")
 	return cmd
 }
 
-// replace writes a regular file that only its owner can read. Who reads it meanwhile gets what it was before,
-// or all of the new text: PgBouncer reads its userlist whenever it changes.
-func replace(file string, text []byte) (err error) {
-	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+// update writes the userlist of the stacks to a regular file.
+func update(file string, stacks []userlist.Stack) error {
+	before, err := os.Lstat(file)
+	var previous []byte
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !before.Mode().IsRegular():
 		return fmt.Errorf("--out: %s is not a regular file; give another name, or leave out --out for standard output", file)
+	default:
+		if previous, err = os.ReadFile(file); err != nil {
+			return err
+		}
 	}
+	text, err := userlist.Make(stacks, previous)
+	if err != nil {
+		return err
+	}
+	return replace(file, text, before)
+}
+
+// replace writes a file that only its owner can read, who stays the same if there was one before. A
+// process that reads it meanwhile gets what it was before, or all of the new text.
+func replace(file string, text []byte, before fs.FileInfo) (err error) {
 	made, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // with mode 0600
 	if err != nil {
 		return err
@@ -70,6 +92,11 @@ func replace(file string, text []byte) (err error) {
 		}
 	}()
 	_, err = made.Write(text)
+	if before != nil {
+		if owner, ok := before.Sys().(*syscall.Stat_t); ok {
+			err = errors.Join(err, made.Chown(int(owner.Uid), int(owner.Gid)))
+		}
+	}
 	if err = errors.Join(err, made.Close()); err != nil {
 		return err
 	}

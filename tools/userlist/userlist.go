@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,13 +22,22 @@ type Stack struct {
 	Outputs []byte
 }
 
+// locked is a verifier that no password has: its keys are zeros.
+const locked = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$" + zeros + ":" + zeros
+
+const zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
 // masked is what the CLI prints in place of a secret.
 const masked = "[secret]"
 
 // Make returns PgBouncer's userlist.txt: a line for each login that has a password in the outputs,
 // sorted, with the SCRAM verifier that the server has. The file has no password in it. Errors have none
 // either: they do not quote the outputs.
-func Make(stacks []Stack) ([]byte, error) {
+//
+// A login that only previous has, the userlist up to now, gets a verifier that no password has.
+// PgBouncer, when it loads a userlist, keeps a login that is no longer in it and from then on accepts an
+// empty password for it; a client gets in as long as there are server connections of the login.
+func Make(stacks []Stack, previous []byte) ([]byte, error) {
 	verifiers, from := map[string]string{}, map[string]string{}
 	var problems []error
 	for _, stack := range stacks {
@@ -49,6 +59,11 @@ func Make(stacks []Stack) ([]byte, error) {
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
+	}
+	for _, login := range logins(previous) {
+		if verifiers[login] == "" {
+			verifiers[login] = locked
+		}
 	}
 	var text bytes.Buffer
 	for _, login := range slices.Sorted(maps.Keys(verifiers)) {
@@ -95,3 +110,11 @@ func (s Stack) passwords() (map[string]string, error) {
 
 // quote writes a word in PgBouncer's way.
 func quote(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` }
+
+// logins are those that a userlist has. What PgBouncer does not take for a login either is left out.
+func logins(userlist []byte) (names []string) {
+	for _, line := range regexp.MustCompile(`(?m)^"((?:[^"]|"")+)" +"`).FindAllSubmatch(userlist, -1) {
+		names = append(names, strings.ReplaceAll(string(line[1]), `""`, `"`))
+	}
+	return names
+}

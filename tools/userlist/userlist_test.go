@@ -18,11 +18,11 @@ const want = `"app_service_role" "SCRAM-SHA-256$4096:ntYtmmoM/PTNYJ/D22aWYQ==$Ay
 `
 
 func TestMake(t *testing.T) {
-	got, err := Make([]Stack{{"platform.json", []byte(platform)}, {"cell.json", []byte(cell)}})
+	got, err := Make([]Stack{{"platform.json", []byte(platform)}, {"cell.json", []byte(cell)}}, nil)
 	if err != nil || string(got) != want {
 		t.Errorf("got %v\n%s", err, got)
 	}
-	if got, err := Make([]Stack{{"cell.json", []byte(`{"passwords": {}}`)}}); err != nil || len(got) != 0 {
+	if got, err := Make([]Stack{{"cell.json", []byte(`{"passwords": {}}`)}}, nil); err != nil || len(got) != 0 {
 		t.Errorf("a cell without tenants: got %v\n%s", err, got)
 	}
 }
@@ -51,7 +51,7 @@ func TestRefuses(t *testing.T) {
 			for i, outputs := range test.outputs {
 				stacks = append(stacks, Stack{string(rune('0'+i)) + ".json", []byte(outputs)})
 			}
-			_, err := Make(stacks)
+			_, err := Make(stacks, nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("got %v", err)
 			}
@@ -61,6 +61,34 @@ func TestRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// PgBouncer would accept an empty password for a login that disappears from its userlist.
+func TestLoginsThatAreGoneStayLocked(t *testing.T) {
+	stacks := []Stack{{"platform.json", []byte(platform)}, {"cell.json", []byte(cell)}}
+	before := want + `"tenant_gone" "SCRAM-SHA-256$4096:c2FsdA==$stored:server"
+"odd""name" "x"
+; "comment" "x"
+`
+	const gone = `"odd""name" "` + locked + "\"\n"
+	once, err := Make(stacks, []byte(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(once), "\n") != 6 || strings.Count(string(once), locked) != 2 || !strings.Contains(string(once), `"tenant_gone" "`+locked+`"`) || !strings.Contains(string(once), gone) {
+		t.Errorf("got\n%s", once)
+	}
+	for line := range strings.Lines(want) {
+		if !strings.Contains(string(once), line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	if again, err := Make(stacks, once); err != nil || string(again) != string(once) {
+		t.Errorf("a second time: got %v\n%s", err, again)
+	}
+	if back, err := Make(stacks, []byte(`"tenant_acme" "`+locked+`"`)); err != nil || string(back) != want {
+		t.Errorf("a login that came back: got %v\n%s", err, back)
 	}
 }
 
