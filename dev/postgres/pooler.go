@@ -54,7 +54,7 @@ func (s *Server) StartPooler(ctx context.Context, program string, userlist []byt
 		}
 		// Between choosing the port and using it, another process may have taken it.
 		if ctx.Err() != nil || isFree(p.Port) {
-			return nil, errors.Join(err, p.kill())
+			return nil, err
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (p *Pooler) launch(ctx context.Context, program string) error {
 	p.done = make(chan error, 1)
 	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.waitFor(ctx, "process up", 1); err != nil {
-		return fmt.Errorf("PgBouncer did not start: %w", err)
+		return errors.Join(fmt.Errorf("PgBouncer did not start: %w", err), p.kill())
 	}
 	return nil
 }
