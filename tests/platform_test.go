@@ -275,17 +275,20 @@ func (p *platform) destroy(t *testing.T) {
 	}
 }
 
-// pulumi runs the CLI for what the automation API does not have.
-func (p *platform) pulumi(t *testing.T, args ...string) {
+// pulumi runs the CLI for what the automation API does not have, and returns what it prints.
+func (p *platform) pulumi(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), tools.toolchain.Pulumi(), args...)
 	cmd.Dir, cmd.Env = p.dir, os.Environ()
 	for name, value := range p.stack.Workspace().GetEnvVars() {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("pulumi %s: %v\n%s", strings.Join(args, " "), err, out)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("pulumi %s: %v\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
 	}
+	return stdout.String()
 }
 
 // passwords are the exported ones, by login name.
@@ -321,7 +324,13 @@ func (p *platform) connect(t *testing.T, login, password string) (*session, erro
 
 func (p *platform) connectTo(t *testing.T, database, login, password string) (*session, error) {
 	t.Helper()
-	cfg, err := pgx.ParseConfig(p.server.DSN(login, password, database))
+	return dial(t, login, p.server.DSN(login, password, database))
+}
+
+// dial makes a session of the login with a connection string.
+func dial(t *testing.T, login, dsn string) (*session, error) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,3 +78,17 @@ func TestChromium(t *testing.T) {
 		t.Errorf("got %q, %v", found, err)
 	}
 }
+
+func TestPgBouncer(t *testing.T) {
+	dir, debian := t.TempDir(), t.TempDir()
+	t.Setenv("PATH", dir) // no apt-get
+	if _, err := pgBouncer(t.Context(), io.Discard, filepath.Join(debian, "pgbouncer")); err == nil || !strings.Contains(err.Error(), "Debian's package pgbouncer") {
+		t.Errorf("got %v", err)
+	}
+	for _, place := range []string{debian, dir} { // PATH comes first
+		script.Write(t, place, "pgbouncer", "")
+		if found, err := pgBouncer(t.Context(), io.Discard, filepath.Join(debian, "pgbouncer")); err != nil || found != filepath.Join(place, "pgbouncer") {
+			t.Errorf("got %q, %v", found, err)
+		}
+	}
+}

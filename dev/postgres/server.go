@@ -124,14 +124,18 @@ func (s *Server) Stop() error {
 
 // DSN is a connection string for a login of this server.
 func (s *Server) DSN(user, password, database string) string {
-	dsn := url.URL{
+	return dsn(s.Host, s.Port, user, password, database)
+}
+
+func dsn(host string, port int, user, password, database string) string {
+	address := url.URL{
 		Scheme:   "postgres",
 		User:     url.UserPassword(user, password),
-		Host:     net.JoinHostPort(s.Host, strconv.Itoa(s.Port)),
+		Host:     net.JoinHostPort(host, strconv.Itoa(port)),
 		Path:     "/" + database,
 		RawQuery: "sslmode=disable",
 	}
-	return dsn.String()
+	return address.String()
 }
 
 // LogFile is the path of the server's log.
@@ -240,12 +244,11 @@ func (s *Server) choosePort() (int, error) {
 	if s.loadPort() == nil && isFree(s.Port) {
 		return s.Port, nil
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(s.Host, "0"))
+	port, err := freePort(s.Host)
 	if err != nil {
 		return 0, err
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, errors.Join(listener.Close(), os.WriteFile(s.file("port"), []byte(strconv.Itoa(port)), 0o600))
+	return port, os.WriteFile(s.file("port"), []byte(strconv.Itoa(port)), 0o600)
 }
 
 func isFree(port int) bool {

@@ -69,7 +69,7 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 	writePlan(o.Out, chosen)
 	env := append(os.Environ(), "POSTGRES="+o.Postgres)
 	missing := map[need]error{}
-	for _, n := range []need{needsPostgres, needsPulumi, needsChromium} {
+	for _, n := range []need{needsPostgres, needsPulumi, needsChromium, needsPgBouncer} {
 		if !slices.ContainsFunc(chosen, func(s suite) bool { return slices.Contains(s.needs, n) }) {
 			continue
 		}
@@ -111,6 +111,10 @@ func prepare(ctx context.Context, o Options, n need) (path string, err error) {
 		return "", err
 	case needsChromium:
 		return install.Chromium(ctx, o.Out)
+	case needsPgBouncer:
+		// The test looks for it in the same way.
+		_, err := install.PgBouncer(ctx, o.Out)
+		return "", err
 	}
 	return "", fmt.Errorf("unknown need %d", n)
 }

@@ -65,7 +65,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newAudit(), newWhy(), newSettings(), newSessions(), newReview(), newCells(), newSetup(), newNames())
+	root.AddCommand(newAudit(), newWhy(), newSettings(), newSessions(), newReview(), newCells(), newSetup(), newNames(), newUserlist())
 	return root
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -17,6 +18,7 @@ func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, cod
 
 const (
 	unchanged = `{"steps": [], "changeSummary": {}}`
+	passwords = `{"passwords": {"tenant_acme": "acme-password"}}`
 	failed    = `{"steps": [], "diagnostics": [{"severity": "error", "message": "no"}]}`
 )
 
@@ -51,6 +53,12 @@ func TestExitCodes(t *testing.T) {
 		"help of a command":       {args: []string{"cells", "deploy", "--help"}, stdout: "Exit codes: 0 success, 1 the command failed."},
 		"help of one that finds":  {args: []string{"audit", "--help"}, stdout: "2 there are violations"},
 		"completion of a format":  {args: []string{"__complete", "audit", "--format", ""}, stdout: "html"},
+		"a userlist":              {args: []string{"userlist", "--outputs", "-"}, stdin: passwords, stdout: `"tenant_acme" "SCRAM-SHA-256$4096:`},
+		"masked passwords":        {args: []string{"userlist", "--outputs", "-"}, stdin: `{"passwords": "[secret]"}`, code: 1, stderr: "-: the passwords are masked"},
+		"no outputs to list":      {args: []string{"userlist"}, code: 1, stderr: `required flag(s) "outputs" not set`},
+		"outputs twice":           {args: []string{"userlist", "--outputs", "-", "--outputs", "-"}, stdin: passwords, code: 1, stderr: "--outputs is standard input twice"},
+		"no outputs file":         {args: []string{"userlist", "--outputs", "/nowhere"}, code: 1, stderr: "no such file"},
+		"a userlist in a folder":  {args: []string{"userlist", "--outputs", "-", "--out", "."}, stdin: passwords, code: 1, stderr: "--out: . is not a regular file"},
 		"a number where none may": {args: []string{"review", "--max-tenants-removed", "-1"}, stdin: unchanged, code: 1, stderr: "--max-tenants-removed -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,5 +78,56 @@ func TestOut(t *testing.T) {
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
 		t.Errorf("got error %v", err)
+	}
+}
+
+// Only its owner can read a userlist, also if others could read the one before. One that cannot be
+// made leaves that as it was.
+func TestUserlistFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "userlist.txt")
+	if err := os.WriteFile(file, []byte("before"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, code := run(t, "{}", "userlist", "--outputs", "-", "--out", file); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "before" {
+		t.Errorf("got %v\n%s", err, text)
+	}
+	stdout, stderr, code := run(t, passwords, "userlist", "--outputs", "-", "--out", file)
+	if code != exitFine || stdout != "" {
+		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(string(text), `"tenant_acme" "SCRAM-SHA-256$`) || strings.Contains(string(text), "acme-password") {
+		t.Errorf("got %v\n%s", err, text)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+		t.Errorf("got %v, %v", info, err)
+	}
+	const user, group = 65534, 65533
+	if os.Geteuid() == 0 {
+		if err := os.Chown(file, user, group); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, code := run(t, `{"passwords": {}}`, "userlist", "--outputs", "-", "--out", file); code != exitFine {
+		t.Errorf("exit code %d", code)
+	}
+	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), `"tenant_acme" "SCRAM-SHA-256$4096:AAAA`) {
+		t.Errorf("a login that is gone: got %v\n%s", err, text)
+	}
+	if os.Geteuid() == 0 {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != user || owner.Gid != group || info.Mode() != 0o600 {
+			t.Errorf("the file has another owner or mode: %v %v", owner, info.Mode())
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder has %v, %v", entries, err)
 	}
 }
