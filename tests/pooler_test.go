@@ -260,8 +260,8 @@ func pooledRoles(t *testing.T, q *pooled, entry string) {
 		{"tenant_acme_b", "tenant_acme", "tenant_acme", "90s"},
 		{"tenant_acme_chat", "tenant_acme_chat", "tenant_acme", "15s"},
 		{"tenant_globex", "tenant_globex", "tenant_globex", "0"},
-		{"app_service_role", "app_service_role", `"$user", public`, "1min"},
-		{"admin_service_login", "admin_service_role", `"$user", public`, "0"},
+		{"app_service_role", "app_service_role", "pg_catalog", "1min"},
+		{"admin_service_login", "admin_service_role", "pg_catalog", "0"},
 	} {
 		var processes []string
 		for range 2 {
