@@ -45,11 +45,7 @@ func deploy(ctx *pulumi.Context) error {
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
-	tenantDatabases, extensions := pulumi.StringMap{}, pulumi.StringMap{}
-	for name, extension := range shared.Extensions {
-		extensions[name] = pulumi.String(extension.Version)
-	}
-	tenantAgents, agentsRoles := pulumi.StringMapMap{}, pulumi.StringMap{}
+	tenantDatabases, tenantAgents, agentsRoles := pulumi.StringMap{}, pulumi.StringMapMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
 		tenantSchemas[key], tenantDatabases[key] = tenant.SchemaName, tenant.Database
@@ -57,8 +53,7 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 			retiredRoles[key] = tenant.Login.Name
 			continue
 		}
-		tenantRoles[key] = tenant.Login.Name
-		tenantLogins[key] = tenant.Login.Active
+		tenantRoles[key], tenantLogins[key] = tenant.Login.Name, tenant.Login.Active
 		maps.Copy(passwords, tenant.Login.Passwords)
 		if len(tenant.Agents) > 0 {
 			agentsRoles[key], tenantAgents[key] = tenant.AgentsRole, pulumi.StringMap{}
@@ -84,7 +79,7 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 	ctx.Export(policy.OutputTenantDatabases, tenantDatabases)
 	ctx.Export(policy.OutputRetiredRoles, retiredRoles)
 	ctx.Export(policy.OutputExtensionSchema, shared.ExtensionSchema)
-	ctx.Export(policy.OutputExtensions, extensions)
+	ctx.Export(policy.OutputExtensions, pulumi.ToStringMap(config.Versions(shared.Extensions)))
 	ctx.Export(policy.OutputLimits, pulumi.Any(cfg.LoginLimits()))
 	ctx.Export(policy.OutputDatabase, pulumi.String(cfg.Database))
 	ctx.Export(policy.OutputPasswords, pulumi.ToSecret(passwords))

@@ -111,8 +111,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 
 // addLogin puts a role and its login into the outputs under their key in the config.
 func (shared *SharedRoles) addLogin(key string, role pulumi.StringInput, login *Login) {
-	shared.Roles[key] = role
-	shared.Logins[key] = login.Active
+	shared.Roles[key], shared.Logins[key] = role, login.Active
 	maps.Copy(shared.Passwords, login.Passwords)
 }
 

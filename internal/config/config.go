@@ -115,6 +115,15 @@ type Extension struct {
 	Version string
 }
 
+// Versions are the versions of extensions by name.
+func Versions(extensions map[string]Extension) map[string]string {
+	versions := map[string]string{}
+	for name, extension := range extensions {
+		versions[name] = extension.Version
+	}
+	return versions
+}
+
 // AlternatingSuffixes are the letters at the end of the names of alternating logins, and their keys
 // under logins, in the order of Login.Alternating.
 func AlternatingSuffixes() []string { return []string{"a", "b"} }
