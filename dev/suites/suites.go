@@ -36,12 +36,12 @@ const (
 // table is all suites, in the order in which they run.
 func table() []suite {
 	all := []string{"./..."}
-	endToEnd := []string{"-count=1", "-timeout", "30m"}
+	endToEnd := []string{"-count=1", "-timeout", "45m"}
 	return []suite{
 		{name: "unit", what: "the program, with mocks", module: ".", args: []string{"-race", "./..."}, takes: time.Minute},
 		{name: "dev", what: "the local environment, the stand-ins, the benchmark with two tenants", module: "dev", args: all, takes: 3 * time.Minute, needs: []need{needsPostgres, needsPulumi}},
 		{name: "tools", what: "tenantctl, and the audit's page in Chromium", module: "tools", args: all, takes: 2 * time.Minute, needs: []need{needsPostgres, needsChromium}},
-		{name: "e2e", what: "the program from outside, as each kind of role", module: "tests", args: append(endToEnd, "./..."), takes: 12 * time.Minute, needs: []need{needsPostgres, needsPulumi, needsPgBouncer}},
+		{name: "e2e", what: "the program from outside, as each kind of role", module: "tests", args: append(endToEnd, "./..."), takes: 20 * time.Minute, needs: []need{needsPostgres, needsPulumi, needsPgBouncer}},
 		{name: "breaks", what: "runs that are killed or stopped at many points", module: "tests", args: append(endToEnd, "-tags", "breaks", "-run", "Breaks", "./..."), takes: 2 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
 	}
 }
