@@ -29,8 +29,10 @@ func sharedSQL(database string) []string {
 	names := roleNames("")
 	sql := []string{
 		"CREATE ROLE " + names[policy.App] + " LOGIN" + inRoles(policy.App) + password(),
+		searchPathSQL(names[policy.App]),
 		"CREATE ROLE " + names[policy.Admin] + " CREATEDB CREATEROLE VALID UNTIL 'infinity'",
 		"CREATE ROLE " + names[policy.AdminLogin] + " LOGIN" + inRoles(policy.AdminLogin) + password(),
+		searchPathSQL(names[policy.AdminLogin]),
 		"ALTER ROLE " + names[policy.AdminLogin] + " SET role TO " + names[policy.Admin],
 		"CREATE ROLE " + names[policy.AllTenants] + " VALID UNTIL 'infinity'",
 		"CREATE ROLE " + names[policy.AllTenantsAdmin] + " NOINHERIT VALID UNTIL 'infinity'",
@@ -47,12 +49,17 @@ func tenantSQL(key string) []string {
 	names := roleNames(name)
 	sql := []string{
 		"CREATE ROLE " + name + " LOGIN" + inRoles(policy.Tenant) + password(),
-		"ALTER ROLE " + name + " SET search_path TO " + name,
+		searchPathSQL(name, name),
 	}
 	sql = append(sql, membershipSQL(policy.TenantMemberships(), names)...)
 	sql = append(sql, "CREATE SCHEMA "+name+" AUTHORIZATION "+names[policy.Admin])
 	sql = append(sql, grantSQL(policy.OnTenantSchema(), name, names)...)
 	return append(sql, defaultSQL(policy.TenantDefaults(), " IN SCHEMA "+name, names)...)
+}
+
+// searchPathSQL sets the search path of a role that finds unqualified names in the given schemas.
+func searchPathSQL(role string, schemas ...string) string {
+	return "ALTER ROLE " + role + " SET search_path TO " + strings.Join(policy.SearchPath("", schemas...), ", ")
 }
 
 // inRoles is the clause of CREATE ROLE for the memberships that the Role resource lists itself.

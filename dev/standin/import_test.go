@@ -155,8 +155,8 @@ func TestImportIsRefused(t *testing.T) {
 	}
 	_, err := plug(t, newRandom()).tryImport(passwordType, "existing")
 	wantError(t, err, `import of "existing" is not implemented`)
-	_, err = w.tryImport("postgresql:index/database:Database", w.name)
-	wantError(t, err, "postgresql:index/database:Database is not implemented")
+	_, err = w.tryImport("postgresql:index/function:Function", w.name)
+	wantError(t, err, "postgresql:index/function:Function is not implemented")
 }
 
 // An import reads no password, so it does not matter whether the login is a superuser and whether

@@ -139,7 +139,7 @@ func TestRefusedInputs(t *testing.T) {
 		"no object":           {random, passwordType, values{"length": 8, "keepers": "k"}, `"keepers" must be an object`},
 		"object type":         {postgresql, grantType, with("objectType", "function"), `"objectType" must be one of database, schema, table, sequence`},
 		"privilege":           {postgresql, grantType, with("privileges", []string{"ALL"}), `"privileges" must be one of CREATE`},
-		"unknown type":        {postgresql, "postgresql:index/database:Database", values{}, "postgresql:index/database:Database is not implemented"},
+		"unknown type":        {postgresql, "postgresql:index/function:Function", values{}, "postgresql:index/function:Function is not implemented"},
 		"other package":       {random, "random:index/randomBytes:RandomBytes", values{}, "random:index/randomBytes:RandomBytes is not implemented"},
 	} {
 		t.Run(name, func(t *testing.T) {
