@@ -60,7 +60,7 @@ func TestAccessIsPostgreSQLs(t *testing.T) {
 	const roles, schemas = 14, 4
 	anyOf := func(n int, prefix string) string { return fmt.Sprint(prefix, random.IntN(n)) }
 	yes := func() string { return []string{"FALSE", "TRUE"}[random.IntN(2)] }
-	c, err := readCatalog(t.Context(), conn, time.Minute, nil)
+	c, err := readCatalog(t.Context(), conn, time.Minute, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestAccessIsPostgreSQLs(t *testing.T) {
 	}
 	execute(t, conn, "GRANT SELECT ON s1.t TO PUBLIC", "GRANT USAGE ON SCHEMA s2 TO PUBLIC", "GRANT TEMPORARY ON DATABASE postgres TO r3")
 
-	if c, err = readCatalog(t.Context(), conn, time.Minute, names); err != nil {
+	if c, err = readCatalog(t.Context(), conn, time.Minute, nil, names, nil); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(sql string, args ...any) (answer bool) {
@@ -330,10 +330,9 @@ func TestWaysToARole(t *testing.T) {
 		{"a member in name only", []membership{{}, {admin: true}}, 0, false},
 		{"a member of a member in name only", []membership{{admin: true}, {}}, 0, false},
 	} {
-		c := &catalog{}
 		test.members[0].member, test.members[0].role = low, middle
 		test.members[1].member, test.members[1].role = middle, top
-		c.members = test.members
+		c := &catalog{cluster: &cluster{edges: map[oid][]membership{middle: test.members[:1], top: test.members[1:]}}}
 		c.index()
 		if way, reached := c.membersOf(top)[low]; reached != test.reached || way.strength != test.want {
 			t.Errorf("%s: got %d, %t", test.name, way.strength, reached)
@@ -397,13 +396,14 @@ func BenchmarkAudit(b *testing.B) {
 		"CREATE ROLE everyone", "CREATE ROLE everyone_admin NOINHERIT", "GRANT app TO admin WITH ADMIN OPTION", "GRANT everyone_admin TO admin",
 		"ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT USAGE ON SCHEMAS TO app", "ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT SELECT ON TABLES TO app",
 		"ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT SELECT ON SEQUENCES TO app", "ALTER DEFAULT PRIVILEGES FOR ROLE admin REVOKE ALL ON FUNCTIONS FROM PUBLIC",
-		"REVOKE ALL ON DATABASE postgres FROM PUBLIC", "REVOKE ALL ON SCHEMA public FROM PUBLIC", "GRANT CREATE ON DATABASE postgres TO admin")
+		"REVOKE ALL ON DATABASE postgres FROM PUBLIC", "REVOKE ALL ON SCHEMA public FROM PUBLIC", "GRANT CREATE, CONNECT ON DATABASE postgres TO admin", "GRANT CONNECT ON DATABASE postgres TO app, everyone",
+		"ALTER ROLE app SET search_path TO pg_catalog", "ALTER ROLE admin_login SET role TO admin", "ALTER ROLE admin_login SET search_path TO pg_catalog")
 	names := record{}
 	for i := range 1000 {
 		name := fmt.Sprintf("t%04d", i)
 		names[name] = name
 		var sql strings.Builder
-		fmt.Fprintf(&sql, `CREATE ROLE %[1]s LOGIN IN ROLE everyone; GRANT %[1]s TO everyone_admin WITH ADMIN OPTION; SET ROLE admin; CREATE SCHEMA %[1]s; GRANT USAGE ON SCHEMA %[1]s TO %[1]s;
+		fmt.Fprintf(&sql, `CREATE ROLE %[1]s LOGIN IN ROLE everyone; ALTER ROLE %[1]s SET search_path TO %[1]s; GRANT %[1]s TO everyone_admin WITH ADMIN OPTION; SET ROLE admin; CREATE SCHEMA %[1]s; GRANT USAGE ON SCHEMA %[1]s TO %[1]s;
 			ALTER DEFAULT PRIVILEGES IN SCHEMA %[1]s GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %[1]s; ALTER DEFAULT PRIVILEGES IN SCHEMA %[1]s GRANT USAGE, SELECT ON SEQUENCES TO %[1]s;`, name)
 		for table := range 20 {
 			fmt.Fprintf(&sql, "CREATE TABLE %s.table_%d (id int);", name, table)

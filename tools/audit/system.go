@@ -1,18 +1,16 @@
 package audit
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
-// system is the server's catalog, and what it should be according to the stacks and the policy.
+// system is the catalog of one database, and what it should be according to the stacks and the policy.
+// What the server has once, such as kinds, all databases share.
 type system struct {
 	*catalog
 	declared
@@ -29,10 +27,16 @@ type system struct {
 	noLogin map[oid]bool
 	// configured are the settings of managed roles that the stacks make, by role and name.
 	configured map[oid]map[string]string
-	// tenantBySchema are the tenants by the name of their schema.
+	// databaseOf are the tenants' own databases by the tenants' keys.
+	databaseOf map[string]string
+	// deployer is the owner of the stacks' database, as whom they connect unless it is as a superuser.
+	deployer string
+	// unlimited are the roles whose members reach everything.
+	unlimited []oid
+	// here are the tenants whose schema is in this database, and tenantBySchema are these by the name of
+	// their schema, with those that have left a schema behind: these are as good as retired here.
+	here           []*Tenant
 	tenantBySchema map[string]*Tenant
-	// executesAll are the schemas whose tenant can execute every function that the admin makes there.
-	executesAll map[string]bool
 	// missing has a finding for each role and database that the stacks have and the server does not.
 	missing []Finding
 }
@@ -40,13 +44,15 @@ type system struct {
 // edge is a membership without its options.
 type edge struct{ role, member oid }
 
-// newSystem finds out which role is which.
+// newSystem finds out which role is which. The catalog is that of the stacks' database.
 func newSystem(c *catalog, d declared) *system {
 	s := &system{
 		catalog: c, declared: d, kinds: map[oid]string{}, tenantOf: map[oid]string{},
-		expected: map[edge]bool{}, noLogin: map[oid]bool{}, configured: map[oid]map[string]string{}, tenantBySchema: map[string]*Tenant{},
+		expected: map[edge]bool{}, noLogin: map[oid]bool{}, configured: map[oid]map[string]string{},
+		databaseOf: map[string]string{}, tenantBySchema: map[string]*Tenant{},
 	}
 	s.classify()
+	s.deployer, s.unlimited = s.name(s.owner), s.unlimitedRoles()
 	shared := s.addShared()
 	for _, key := range sortedKeys(d.readers) {
 		s.addReader(key, shared)
@@ -54,22 +60,38 @@ func newSystem(c *catalog, d declared) *system {
 	for i := range d.tenants {
 		t := &d.tenants[i]
 		s.addTenant(t, shared)
-		if t.Database == c.database {
-			s.own = t
-		}
-		if t.Database == c.database || t.Database == "" && c.database == d.database {
+		if t.Database == "" {
+			s.here = append(s.here, t)
 			s.tenantBySchema[t.Schema] = t
+		} else {
+			s.databaseOf[t.Key] = t.Database
 		}
 	}
-	s.executesAll = map[string]bool{}
-	for _, d := range s.defaults {
-		t := s.tenantBySchema[d.schema]
-		s.executesAll[d.schema] = s.executesAll[d.schema] || t != nil && d.objectType == "f" && slices.ContainsFunc(s.acls[d.acl], func(p privilege) bool {
-			return p.grantee != 0 && s.name(p.grantee) == t.Role
-		})
+	for i := range d.tenants {
+		t := &d.tenants[i]
+		if t.Retired != "" {
+			s.addRetired(t, shared)
+		}
+		if t.Database != "" && s.schemas[t.Schema] != nil && s.tenantBySchema[t.Schema] == nil {
+			s.tenantBySchema[t.Schema] = &Tenant{Key: t.Key, Schema: t.Schema, Retired: t.Role + t.Retired, Database: t.Database}
+		}
 	}
 	return s
 }
+
+// ofTenant is the system of a tenant's own database.
+func (s *system) ofTenant(t *Tenant, c *catalog) *system {
+	other := *s
+	other.catalog, other.own, other.others, other.missing = c, t, nil, nil
+	other.here, other.tenantBySchema = []*Tenant{t}, map[string]*Tenant{t.Schema: t}
+	return &other
+}
+
+// databases are the systems of all databases, that of the stacks first.
+func (s *system) databases() []*system { return append([]*system{s}, s.others...) }
+
+// left reports whether a tenant's schema is one that it has left for a database of its own.
+func (s *system) left(t *Tenant) bool { return s.own == nil && t.Database != "" }
 
 // classify sets the kinds that do not depend on the stacks.
 func (s *system) classify() {
@@ -83,12 +105,11 @@ func (s *system) classify() {
 			s.kinds[id] = KindOther
 		}
 	}
-	owner := s.databaseOwner()
-	if owner == 0 || s.kinds[owner] == KindSuperuser {
+	if s.owner == 0 || s.kinds[s.owner] == KindSuperuser {
 		return
 	}
-	s.kinds[owner] = KindDeployer
-	for _, m := range s.edges[owner] {
+	s.kinds[s.owner] = KindDeployer
+	for _, m := range s.edges[s.owner] {
 		// The role that made the owner, such as the server's administrator, can get all that the
 		// owner has. From PostgreSQL 16 on it has the admin option and nothing more.
 		if m.admin && !m.inherit && !m.set && s.kinds[m.member] == KindOther {
@@ -138,17 +159,13 @@ func (s *system) addReader(key string, shared map[policy.Role]oid) {
 func (s *system) addTenant(t *Tenant, shared map[policy.Role]oid) {
 	path, name := config.Join("tenants", t.Key), t.Role+t.Retired // of which one is empty
 	role := s.manage(name, KindTenant, t.Key, path)
-	roles := map[policy.Role]oid{policy.AllTenants: shared[policy.AllTenants], policy.AllTenantsAdmin: shared[policy.AllTenantsAdmin], policy.Tenant: role}
-	if t.Database != "" {
-		delete(roles, policy.AllTenants)
-	}
+	roles := t.roles(shared)
+	roles[policy.Tenant] = role
 	s.expect(policy.TenantMemberships(), roles)
 	s.configure(role, s.settingsOf(name, "", t.Schema))
 	if t.Retired == "" {
 		s.addLogins(role, t.Login, KindTenantLogin, t.Key, path, name, t.Schema)
 		s.addAgents(t, roles)
-	} else {
-		s.addRetired(t, role, roles)
 	}
 	if t.Schema != name && t.Database == "" {
 		s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
@@ -172,11 +189,21 @@ func (s *system) addAgents(t *Tenant, roles map[policy.Role]oid) {
 	}
 }
 
+// roles are the roles that are members of, or have as members, those of the tenant. One with a database
+// of its own is no member of the group role of all tenants.
+func (t *Tenant) roles(shared map[policy.Role]oid) map[policy.Role]oid {
+	roles := map[policy.Role]oid{policy.AllTenantsAdmin: shared[policy.AllTenantsAdmin]}
+	if t.Database == "" {
+		roles[policy.AllTenants] = shared[policy.AllTenants]
+	}
+	return roles
+}
+
 // addRetired adds what the outputs do not have of a retired tenant: its alternating logins, and its
-// agents. Nobody may log in as one of them.
-func (s *system) addRetired(t *Tenant, role oid, roles map[policy.Role]oid) {
-	s.noLogin[role] = true
-	path := config.Join("tenants", t.Key)
+// agents, which are the members of their group role that have limits and are nobody else's. Nobody may
+// log in as one of them. All roles that the outputs have are added before.
+func (s *system) addRetired(t *Tenant, shared map[policy.Role]oid) {
+	path, roles := config.Join("tenants", t.Key), t.roles(shared)
 	alternating := func(of oid, kind string) {
 		for _, suffix := range config.AlternatingSuffixes() {
 			if r := s.byName[s.name(of)+"_"+suffix]; of != 0 && r != nil && s.isMember(of, r.oid) {
@@ -187,21 +214,25 @@ func (s *system) addRetired(t *Tenant, role oid, roles map[policy.Role]oid) {
 			}
 		}
 	}
-	alternating(role, KindTenantLogin)
+	if role := s.byName[t.Retired]; role != nil {
+		s.noLogin[role.oid] = true
+		alternating(role.oid, KindTenantLogin)
+	}
 	group := s.byName[config.AgentsRole(t.Retired)]
-	if group == nil || group.login {
+	if group == nil || s.kinds[group.oid] != KindOther {
 		return
 	}
 	roles[policy.Agents] = s.manage(group.name, KindAgents, t.Key, path)
 	s.noLogin[group.oid] = true
 	for _, m := range s.edges[group.oid] {
-		if s.trusted(m.member) {
-			continue // from PostgreSQL 16 on whoever made the group role is a member of it
+		name := s.name(m.member)
+		if _, limited := s.limits[name]; !limited || s.kinds[m.member] != KindOther {
+			continue
 		}
-		roles[policy.Agent] = s.manage(s.name(m.member), KindAgent, t.Key, path)
+		roles[policy.Agent] = s.manage(name, KindAgent, t.Key, path)
 		s.noLogin[m.member] = true
 		s.expect(policy.AgentMemberships(), roles)
-		s.configure(m.member, s.settingsOf(s.name(m.member), "", t.Schema))
+		s.configure(m.member, s.settingsOf(name, "", t.Schema))
 		alternating(m.member, KindAgent)
 	}
 }
@@ -224,15 +255,6 @@ func (s *system) settingsOf(login, actsAs string, schemas ...string) map[string]
 		}
 	}
 	return settings
-}
-
-func (c *catalog) databaseOwner() oid {
-	for _, o := range c.objects {
-		if o.kind == "database" {
-			return o.owner
-		}
-	}
-	return 0
 }
 
 // manage records that a role is one of the stacks', or that it is missing, and returns it. A missing
@@ -382,39 +404,4 @@ func (s *system) trusted(id oid) bool {
 	default:
 		return id != 0 && s.name(id) == s.allTenantsAdmin
 	}
-}
-
-var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
-
-// quoted is a name as SQL takes it.
-func quoted(name string) string {
-	if plainName.MatchString(name) || name == "PUBLIC" {
-		return name
-	}
-	return pgx.Identifier{name}.Sanitize()
-}
-
-// quotedObject is an object as GRANT and REVOKE take it.
-func quotedObject(o *object) string {
-	switch o.kind {
-	case "database":
-		return "DATABASE " + quoted(o.name)
-	case "schema":
-		return "SCHEMA " + quoted(o.schema)
-	case "function":
-		name, arguments, _ := strings.Cut(o.name, "(")
-		return "FUNCTION " + quoted(o.schema) + "." + quoted(name) + "(" + arguments
-	case "sequence":
-		return "SEQUENCE " + quoted(o.schema) + "." + quoted(o.name)
-	default:
-		return quoted(o.schema) + "." + quoted(o.name)
-	}
-}
-
-// altered is an object as ALTER takes it.
-func altered(o *object) string {
-	if kindGroup(o.kind) == "table" {
-		return strings.ToUpper(o.kind) + " " + quotedObject(o)
-	}
-	return quotedObject(o)
 }

@@ -162,7 +162,7 @@ func (s *system) chain(who *role, o *object, privilege string) (line string, ok 
 		if privilege == "" && !owns || privilege != "" && !owns && own.privilege.name != privilege {
 			continue
 		}
-		if s.kinds[own.role] != KindPredefined || len(s.edges[own.role]) > 0 {
+		if s.kinds[own.role] != KindPredefined || len(s.memberships(own.role)) > 0 {
 			others[s.name(own.role)] = true
 		}
 		way, reached := reach{}, own.role == 0
