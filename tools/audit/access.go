@@ -274,7 +274,7 @@ func (c *catalog) index() {
 	for _, o := range c.objects {
 		switch o.kind {
 		case "database":
-			c.owner = o.owner
+			c.owner, c.itself = o.owner, o
 		case "schema":
 			c.schemas[o.schema] = o
 		}

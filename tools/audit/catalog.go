@@ -25,7 +25,8 @@ type catalog struct {
 	installed map[string]extension
 
 	// What index and the questions about access compute from it.
-	owner       oid // of the database
+	itself      *object // the database
+	owner       oid     // of the database
 	schemas     map[string]*object
 	reached     map[oid]map[oid]reach
 	schemaReach map[*object]map[oid]map[string]granted

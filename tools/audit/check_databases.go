@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -9,33 +10,53 @@ import (
 
 // checkConnect reports roles of the policy that cannot connect to the database.
 func (s *system) checkConnect(f *findings, o *object) {
+	s.checkHolds(f, o, s.onDatabase(), map[policy.Role]string{policy.App: ruleAppCannotRead, policy.Admin: ruleAdminCannotConnect})
+}
+
+// checkHolds reports the privileges that the policy gives roles on an object and that they lack. The rule
+// is that of the role, or the one for tenants.
+func (s *system) checkHolds(f *findings, o *object, grants []policy.Grant, rules map[policy.Role]string) {
 	names := map[policy.Role]string{policy.App: s.app, policy.Admin: s.admin, policy.AllTenants: s.allTenants}
-	rules := map[policy.Role]string{policy.App: ruleAppCannotRead, policy.Admin: ruleAdminCannotConnect, policy.AllTenants: ruleTenantCannotUse, policy.Tenant: ruleTenantCannotUse, policy.Agents: ruleTenantCannotUse}
 	if s.own != nil {
 		names[policy.Tenant], names[policy.Agents] = s.own.Role, s.own.AgentsRole
 	}
-	for _, grant := range s.onDatabase() {
+	for _, grant := range grants {
 		r := s.byName[names[grant.Role]]
 		if r == nil || r.super {
 			continue
 		}
 		for _, privilege := range grant.Privileges {
 			if !s.inheritsPrivilege(r.oid, o, privilege) {
-				f.violation(Finding{Rule: rules[grant.Role], Tenant: s.tenantOf[r.oid], Subject: r.name, Object: o.name, Text: r.name + " lacks " + privilege + " on " + o.name, Fix: "pulumi up --refresh"})
+				f.violation(Finding{
+					Rule: cmp.Or(rules[grant.Role], ruleTenantCannotUse), Tenant: s.tenantOf[r.oid], Subject: r.name, Object: o.String(),
+					Text: r.name + " lacks " + privilege + " on " + o.String(), Fix: "pulumi up --refresh",
+				})
 			}
 		}
 	}
 }
 
-// onDatabase is who holds what on the database by the policy.
+// onDatabase is who holds what on the database by the policy. A retired tenant holds nothing.
 func (s *system) onDatabase() []policy.Grant {
 	switch {
 	case s.own == nil:
 		return policy.OnDatabase()
-	case s.own.Role == "":
+	case s.own.Retired != "":
 		return policy.OnTenantDatabase()
 	default:
 		return append(policy.OnTenantDatabase(), policy.OnOwnDatabase(s.own.AgentsRole != "")...)
+	}
+}
+
+// onExtensionSchema is onDatabase for the schema of the extensions.
+func (s *system) onExtensionSchema() []policy.Grant {
+	switch {
+	case s.own == nil:
+		return policy.OnExtensionSchema()
+	case s.own.Retired != "":
+		return policy.OnTenantExtensionSchema()
+	default:
+		return append(policy.OnTenantExtensionSchema(), policy.OnOwnExtensionSchema(s.own.AgentsRole != "")...)
 	}
 }
 
