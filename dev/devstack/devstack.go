@@ -3,6 +3,7 @@ package devstack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,7 +65,7 @@ func (d *Stack) Up(ctx context.Context) error {
 	fmt.Println("\nConnect as a tenant, for instance:")
 	fmt.Printf("    make psql TENANT=%s\n", tenants[0])
 	fmt.Printf("    PGPASSWORD=\"$(make password TENANT=%s)\" psql -h %s -p %d -U %s %s\n",
-		tenants[0], d.server.Host, d.server.Port, out.TenantLoginNames[tenants[0]], out.DatabaseName)
+		tenants[0], d.server.Host, d.server.Port, out.TenantLoginNames[tenants[0]], out.databaseOf(tenants[0]))
 	return nil
 }
 
@@ -94,11 +95,12 @@ func (d *Stack) Password(ctx context.Context, login Login) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, password, err := out.find(login)
-	return password, err
+	found, err := out.find(login)
+	return found.password, err
 }
 
-// Psql turns this process into a psql session of the login. It starts the server if need be.
+// Psql turns this process into a psql session of the login, in the database of its tenant if it has one.
+// It starts the server if need be.
 func (d *Stack) Psql(ctx context.Context, login Login, args ...string) error {
 	psql, err := postgres.FindPsql(ctx)
 	if err != nil {
@@ -108,7 +110,7 @@ func (d *Stack) Psql(ctx context.Context, login Login, args ...string) error {
 	if err != nil {
 		return err
 	}
-	name, password, err := out.find(login)
+	found, err := out.find(login)
 	if err != nil {
 		return err
 	}
@@ -119,7 +121,7 @@ func (d *Stack) Psql(ctx context.Context, login Login, args ...string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, psql, args...)
-	cmd.Env = append(d.env(), "PGUSER="+name, "PGPASSWORD="+password, "PGDATABASE="+out.DatabaseName)
+	cmd.Env = append(d.env(), "PGUSER="+found.name, "PGPASSWORD="+found.password, "PGDATABASE="+found.database)
 	return syscall.Exec(cmd.Path, cmd.Args, cmd.Environ())
 }
 
@@ -251,9 +253,26 @@ func (d *Stack) ask(ctx context.Context, args ...string) ([]byte, error) {
 
 // outputs are those of the stack that are of use here.
 type outputs struct {
-	DatabaseName     string            `json:"database_name"`
-	TenantLoginNames map[string]string `json:"tenant_login_names"`
-	Passwords        map[string]string `json:"passwords"`
+	DatabaseName          string                       `json:"database_name"`
+	TenantDatabaseNames   map[string]string            `json:"tenant_database_names"`
+	TenantLoginNames      map[string]string            `json:"tenant_login_names"`
+	TenantAgentLoginNames map[string]map[string]string `json:"tenant_agent_login_names"`
+	Passwords             map[string]string            `json:"passwords"`
+}
+
+// databaseOf is the database of a tenant, and the stack's for no tenant.
+func (o outputs) databaseOf(tenant string) string {
+	return cmp.Or(o.TenantDatabaseNames[tenant], o.DatabaseName)
+}
+
+// tenantOf is the tenant that a login is of, or one of whose agents it is, "" if there is none.
+func (o outputs) tenantOf(login string) string {
+	for tenant, name := range o.TenantLoginNames {
+		if name == login || slices.Contains(slices.Collect(maps.Values(o.TenantAgentLoginNames[tenant])), login) {
+			return tenant
+		}
+	}
+	return ""
 }
 
 func (d *Stack) outputs(ctx context.Context) (outputs, error) {
@@ -307,23 +326,26 @@ func (d *Stack) Audit(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// find returns the name and password of a login.
-func (o outputs) find(login Login) (name, password string, err error) {
-	name = login.Name
+// connection is what a login connects with, and to.
+type connection struct{ name, password, database string }
+
+// find returns what a login connects with.
+func (o outputs) find(login Login) (found connection, err error) {
+	name := login.Name
 	switch {
 	case (login.Tenant == "") == (login.Name == ""):
-		return "", "", errors.New("give either a tenant (TENANT=acme) or a login (LOGIN=admin_service_login)")
+		return found, errors.New("give either a tenant (TENANT=acme) or a login (LOGIN=admin_service_login)")
 	case login.Tenant != "":
 		var ok bool
 		if name, ok = o.TenantLoginNames[login.Tenant]; !ok {
-			return "", "", fmt.Errorf("there is no tenant %q; there are: %s",
+			return found, fmt.Errorf("there is no tenant %q; there are: %s",
 				login.Tenant, strings.Join(slices.Sorted(maps.Keys(o.TenantLoginNames)), ", "))
 		}
 	}
 	password, ok := o.Passwords[name]
 	if !ok {
-		return "", "", fmt.Errorf("there is no login %q; there are: %s",
+		return found, fmt.Errorf("there is no login %q; there are: %s",
 			name, strings.Join(slices.Sorted(maps.Keys(o.Passwords)), ", "))
 	}
-	return name, password, nil
+	return connection{name, password, o.databaseOf(o.tenantOf(name))}, nil
 }

@@ -12,25 +12,30 @@ import (
 
 func TestLogins(t *testing.T) {
 	out := outputs{
-		TenantLoginNames: map[string]string{"acme": "tenant_acme", "initech": "initech_login"},
-		Passwords:        map[string]string{"tenant_acme": "a", "initech_login": "i", "admin_service_login": "s"},
+		DatabaseName:          "ai_platform",
+		TenantDatabaseNames:   map[string]string{"acme": "ai_platform", "hooli": "tenant_hooli"}, // older outputs have none
+		TenantLoginNames:      map[string]string{"acme": "tenant_acme", "hooli": "tenant_hooli", "initech": "initech_login"},
+		TenantAgentLoginNames: map[string]map[string]string{"hooli": {"chat": "hooli_chat"}},
+		Passwords:             map[string]string{"tenant_acme": "a", "initech_login": "i", "admin_service_login": "s", "tenant_hooli": "h", "hooli_chat": "c"},
 	}
 	for _, test := range []struct {
-		login          Login
-		name, password string
-		fails          string
+		login Login
+		want  connection
+		fails string
 	}{
-		{login: Login{Tenant: "acme"}, name: "tenant_acme", password: "a"},
-		{login: Login{Tenant: "initech"}, name: "initech_login", password: "i"},
-		{login: Login{Name: "admin_service_login"}, name: "admin_service_login", password: "s"},
-		{login: Login{Tenant: "globex"}, fails: "acme, initech"},
-		{login: Login{Name: "acme"}, fails: "admin_service_login, initech_login, tenant_acme"},
+		{login: Login{Tenant: "acme"}, want: connection{"tenant_acme", "a", "ai_platform"}},
+		{login: Login{Tenant: "initech"}, want: connection{"initech_login", "i", "ai_platform"}},
+		{login: Login{Tenant: "hooli"}, want: connection{"tenant_hooli", "h", "tenant_hooli"}},
+		{login: Login{Name: "hooli_chat"}, want: connection{"hooli_chat", "c", "tenant_hooli"}},
+		{login: Login{Name: "admin_service_login"}, want: connection{"admin_service_login", "s", "ai_platform"}},
+		{login: Login{Tenant: "globex"}, fails: "acme, hooli, initech"},
+		{login: Login{Name: "acme"}, fails: "admin_service_login, hooli_chat, initech_login, tenant_acme, tenant_hooli"},
 		{login: Login{}, fails: "TENANT="},
 		{login: Login{Tenant: "acme", Name: "tenant_acme"}, fails: "either"},
 	} {
-		name, password, err := out.find(test.login)
-		if test.fails == "" && (err != nil || name != test.name || password != test.password) {
-			t.Errorf("%+v: got %s, %v", test.login, name, err)
+		found, err := out.find(test.login)
+		if test.fails == "" && (err != nil || found != test.want) {
+			t.Errorf("%+v: got %+v, %v", test.login, found, err)
 		}
 		if test.fails != "" && (err == nil || !strings.Contains(err.Error(), test.fails)) {
 			t.Errorf("%+v: got %v, want %s", test.login, err, test.fails)

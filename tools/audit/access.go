@@ -35,7 +35,7 @@ func (c *catalog) membersOf(of oid) map[oid]reach {
 		for len(queue) > 0 {
 			at := queue[0]
 			queue = queue[1:]
-			for _, m := range c.edges[at] {
+			for _, m := range c.memberships(at) {
 				if _, known := found[m.member]; known || !leads(m, level, found[at].strength) {
 					continue
 				}
@@ -256,14 +256,26 @@ func (c *catalog) schemaAccess(schema *object) map[oid]map[string]granted {
 	return found
 }
 
+// memberships are the memberships in a role. The owner of the database is a member of pg_database_owner,
+// which has no other, without a row in the catalog.
+func (c *catalog) memberships(of oid) []membership {
+	if c.owner != 0 && c.name(of) == "pg_database_owner" {
+		return []membership{{role: of, member: c.owner, grantor: bootstrapSuperuser, inherit: true, set: true}}
+	}
+	return c.edges[of]
+}
+
+// bootstrapSuperuser is the superuser that a server begins with.
+const bootstrapSuperuser oid = 10
+
 // index prepares the catalog for questions about access.
 func (c *catalog) index() {
-	c.reached, c.schemaReach, c.schemas, c.edges = map[oid]map[oid]reach{}, map[*object]map[oid]map[string]granted{}, map[string]*object{}, map[oid][]membership{}
-	for _, m := range c.members {
-		c.edges[m.role] = append(c.edges[m.role], m)
-	}
+	c.reached, c.schemaReach, c.schemas = map[oid]map[oid]reach{}, map[*object]map[oid]map[string]granted{}, map[string]*object{}
 	for _, o := range c.objects {
-		if o.kind == "schema" {
+		switch o.kind {
+		case "database":
+			c.owner, c.itself = o.owner, o
+		case "schema":
 			c.schemas[o.schema] = o
 		}
 	}

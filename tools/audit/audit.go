@@ -33,7 +33,7 @@ func Run(ctx context.Context, source *connect.Source, format string, out io.Writ
 	if !ok {
 		return fmt.Errorf("--format %q is not accepted: give text, json or html", format)
 	}
-	return connected(ctx, source, false, func(_ *pgx.Conn, s *system) error {
+	return audited(ctx, source, func(s *system) error {
 		report := s.report(time.Now())
 		if err := write(out, report); err != nil {
 			return err
@@ -48,11 +48,21 @@ func Run(ctx context.Context, source *connect.Source, format string, out io.Writ
 // Why answers a question of a role, a verb and an object, such as tenant_acme reads
 // tenant_globex.docs.
 func Why(ctx context.Context, source *connect.Source, question []string, out io.Writer) error {
-	return connected(ctx, source, false, func(_ *pgx.Conn, s *system) error { return s.why(out, question) })
+	return audited(ctx, source, func(s *system) error { return s.why(out, question) })
 }
 
-// connected reads the outputs, connects, reads the catalog and calls do. Before the first run of a
-// stack its outputs are empty. If they may be and all are, do is not called.
+// audited is connected, and reads the catalogs of the tenants' own databases too.
+func audited(ctx context.Context, source *connect.Source, do func(*system) error) error {
+	return connected(ctx, source, false, func(conn *pgx.Conn, s *system) error {
+		if err := s.readOthers(ctx, conn.Config(), source.Timeout); err != nil {
+			return err
+		}
+		return do(s)
+	})
+}
+
+// connected reads the outputs, connects to the stacks' database, reads its catalog and calls do. Before
+// the first run of a stack its outputs are empty. If they may be and all are, do is not called.
 func connected(ctx context.Context, source *connect.Source, mayBeEmpty bool, do func(*pgx.Conn, *system) error) (err error) {
 	if err := source.Check(); err != nil {
 		return err
@@ -70,39 +80,50 @@ func connected(ctx context.Context, source *connect.Source, mayBeEmpty bool, do 
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	s, err := readSystem(ctx, conn, stacks, source.Timeout)
+	var schemas, elsewhere []string
+	for _, t := range stacks.tenants {
+		schemas = append(schemas, t.Schema) // also where it was before a move
+		if t.Database != "" {
+			elsewhere = append(elsewhere, t.Database)
+		}
+	}
+	c, err := readCatalog(ctx, conn, source.Timeout, nil, slices.Compact(slices.Sorted(slices.Values(schemas))), elsewhere)
 	if err != nil {
 		return err
 	}
-	if err := s.readOthers(ctx, source); err != nil {
-		return err
-	}
-	return do(conn, s)
+	return do(conn, newSystem(c, stacks))
 }
 
-// readOthers reads the catalogs of the tenants' own databases, some of them at once. A database that is
-// gone, or that lets nobody in, is a finding.
-func (s *system) readOthers(ctx context.Context, source *connect.Source) error {
+// most databases are read at once.
+const most = 4
+
+// What PostgreSQL answers to who connects to a database that is missing, or that lets nobody in.
+const (
+	noDatabase    = "3D000"
+	noConnections = "55000"
+)
+
+// readOthers reads the catalogs of the tenants' own databases, some of them at once. A database that
+// nobody can connect to is a finding. cfg is the connection to the stacks' database.
+func (s *system) readOthers(ctx context.Context, cfg *pgx.ConnConfig, timeout time.Duration) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4)
-	systems := make([]*system, len(s.tenants))
-	missing := make([]*Finding, len(s.tenants))
+	group.SetLimit(most)
+	catalogs, missing := make([]*catalog, len(s.tenants)), make([]string, len(s.tenants))
 	for i, t := range s.tenants {
 		if t.Database == "" {
 			continue
 		}
 		group.Go(func() (err error) {
-			systems[i], err = readOther(ctx, source, s.declared, t.Database)
+			own := cfg.Copy()
+			own.Database = t.Database
+			catalogs[i], err = readOther(ctx, own, timeout, s.cluster, t.Schema)
 			var refused *pgconn.PgError
-			if errors.As(err, &refused) && (refused.Code == "3D000" || refused.Code == "55000") {
-				missing[i] = &Finding{
-					Rule: ruleDatabaseMissing, Tenant: t.Key, Object: t.Database, Text: "the stack has the database " + t.Database + ", but nobody can connect to it: " + refused.Message,
-					Fix: "pulumi up --refresh",
-				}
+			if errors.As(err, &refused) && (refused.Code == noDatabase || refused.Code == noConnections) {
+				missing[i] = refused.Message
 				return nil
 			}
 			if err != nil {
-				return fmt.Errorf("reading the database %s: %w", t.Database, err)
+				return fmt.Errorf("the database %s of the tenant %s: %w", t.Database, t.Key, err)
 			}
 			return nil
 		})
@@ -111,44 +132,28 @@ func (s *system) readOthers(ctx context.Context, source *connect.Source) error {
 		return err
 	}
 	for i := range s.tenants {
-		if systems[i] != nil {
-			s.others = append(s.others, systems[i])
+		t := &s.tenants[i]
+		if catalogs[i] != nil {
+			s.others = append(s.others, s.ofTenant(t, catalogs[i]))
 		}
-		if missing[i] != nil {
-			s.missing = append(s.missing, *missing[i])
+		if missing[i] != "" {
+			s.missing = append(s.missing, Finding{
+				Rule: ruleDatabaseMissing, Tenant: t.Key, Object: t.Database, Text: "the stack has the database " + t.Database + ", but nobody can connect to it: " + missing[i],
+				Fix: "pulumi up --refresh",
+			})
 		}
 	}
 	return nil
 }
 
 // readOther reads the catalog of one tenant's own database.
-func readOther(ctx context.Context, source *connect.Source, stacks declared, database string) (_ *system, err error) {
-	stacks.tenants = slices.Clone(stacks.tenants)
-	cfg, err := source.SettingsOf(stacks.database, database)
-	if err != nil {
-		return nil, err
-	}
+func readOther(ctx context.Context, cfg *pgx.ConnConfig, timeout time.Duration, known *cluster, schema string) (_ *catalog, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	return readSystem(ctx, conn, stacks, source.Timeout)
-}
-
-// readSystem reads the catalog over a connection.
-func readSystem(ctx context.Context, conn *pgx.Conn, stacks declared, timeout time.Duration) (*system, error) {
-	var schemas []string
-	for _, t := range stacks.tenants {
-		if t.Database == conn.Config().Database || t.Database == "" && stacks.database == conn.Config().Database {
-			schemas = append(schemas, t.Schema)
-		}
-	}
-	c, err := readCatalog(ctx, conn, timeout, slices.Compact(slices.Sorted(slices.Values(schemas))))
-	if err != nil {
-		return nil, err
-	}
-	return newSystem(c, stacks), nil
+	return readCatalog(ctx, conn, timeout, known, []string{schema}, nil)
 }
 
 func writeJSON(w io.Writer, r Report) error {

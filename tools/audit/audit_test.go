@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -60,7 +59,7 @@ func TestAccessIsPostgreSQLs(t *testing.T) {
 	const roles, schemas = 14, 4
 	anyOf := func(n int, prefix string) string { return fmt.Sprint(prefix, random.IntN(n)) }
 	yes := func() string { return []string{"FALSE", "TRUE"}[random.IntN(2)] }
-	c, err := readCatalog(t.Context(), conn, time.Minute, nil)
+	c, err := readCatalog(t.Context(), conn, time.Minute, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +102,7 @@ func TestAccessIsPostgreSQLs(t *testing.T) {
 	}
 	execute(t, conn, "GRANT SELECT ON s1.t TO PUBLIC", "GRANT USAGE ON SCHEMA s2 TO PUBLIC", "GRANT TEMPORARY ON DATABASE postgres TO r3")
 
-	if c, err = readCatalog(t.Context(), conn, time.Minute, names); err != nil {
+	if c, err = readCatalog(t.Context(), conn, time.Minute, nil, names, nil); err != nil {
 		t.Fatal(err)
 	}
 	ask := func(sql string, args ...any) (answer bool) {
@@ -163,153 +162,6 @@ func TestAccessIsPostgreSQLs(t *testing.T) {
 	}
 }
 
-// stack are the outputs of a stack with one tenant, changed by the test.
-func stack(change func(record)) string {
-	outputs := record{
-		"outputs_version": 1, "database_name": "postgres",
-		"app_service_role_name": "app", "admin_service_role_name": "admin", "all_tenants_role_name": "everyone", "all_tenants_admin_role_name": "everyone_admin",
-		"role_names": record{"app": "app", "admin": "admin"}, "login_names": record{"app": "app", "admin": "admin_login"},
-		"tenant_role_names": record{"acme": "tenant_acme"}, "tenant_login_names": record{"acme": "tenant_acme"}, "tenant_schema_names": record{"acme": "tenant_acme"},
-		"retired_role_names": record{}, "passwords": "[secret]",
-	}
-	change(outputs)
-	encoded, err := json.Marshal(outputs)
-	if err != nil {
-		panic(err) // a mistake in the test
-	}
-	return string(encoded)
-}
-
-type record = map[string]any
-
-// All problems of the arguments and the outputs are reported at once, before the tool connects.
-func TestBadInput(t *testing.T) {
-	for _, test := range []struct {
-		name     string
-		files    []string
-		want     []string
-		database string // PGDATABASE
-	}{
-		{name: "no file", want: []string{"--outputs is missing"}},
-		{name: "no JSON", files: []string{"Outputs:"}, want: []string{"0.json is not what `pulumi stack output --json` prints"}},
-		{
-			name: "other shapes",
-			files: []string{stack(func(o record) {
-				o["tenant_role_names"] = []string{}
-				o["app_service_role_name"] = 1
-				o["role_names"] = nil
-			})},
-			want: []string{
-				"0.json: tenant_role_names: [] is not accepted; give the outputs of a deployed stack, which have names by key here", "0.json: app_service_role_name: 1 is not accepted; give the outputs of a deployed stack, which have a name here",
-				"0.json: role_names: missing; give the outputs of a deployed stack, which have names by key here",
-			},
-		},
-		{
-			name:  "missing outputs",
-			files: []string{stack(func(o record) { delete(o, "login_names"); o["outputs_version"] = 2; o["database_name"] = "" })},
-			want:  []string{"0.json: outputs_version: 2 is not accepted; this tool reads version 1", `0.json: database_name: "" is not accepted; give the outputs of a deployed stack, which have a name here`, "0.json: login_names: missing; give the outputs of a deployed stack, which have names by key here"},
-		},
-		{
-			name: "outputs that do not fit each other",
-			files: []string{stack(func(o record) {
-				o["tenant_schema_names"] = record{"acme": "tenant_acme", "globex": "tenant_globex", "hooli": "tenant_hooli"}
-				o["tenant_role_names"] = record{"acme": "tenant_acme", "hooli": "tenant_hooli", "initech": "tenant_initech"}
-				o["tenant_login_names"], o["retired_role_names"] = record{"acme": "tenant_acme"}, record{"acme": "tenant_acme"}
-			})},
-			want: []string{
-				"0.json: retired_role_names.globex: missing, although tenant_role_names does not have the tenant; deploy the stack, then write its outputs again",
-				"0.json: tenant_login_names.hooli: missing, although tenant_role_names has the tenant;",
-				`0.json: retired_role_names.acme: "tenant_acme" is the role of a tenant that tenant_role_names has, so it is not retired;`,
-				`0.json: tenant_role_names.initech: "tenant_initech" is of a tenant that tenant_schema_names does not have;`,
-			},
-		},
-		{
-			name: "two stacks",
-			files: []string{
-				stack(func(o record) {
-					o["role_names"], o["login_names"] = record{"analyst": "analyst"}, record{"analyst": "analyst"}
-				}),
-				stack(func(o record) {
-					o["role_names"], o["login_names"] = record{"analyst": "other"}, record{"analyst": "analyst"}
-					o["database_name"] = "other"
-				}),
-			},
-			want: []string{
-				`1.json: database_name: "other" is not "postgres", which the files before have; give only stacks of one database and one platform`,
-				`0.json has the tenant "acme" already; give each stack once`,
-				`1.json: role_names.analyst: "other" is not "analyst", which the files before have; give only stacks of one platform`,
-			},
-		},
-		{name: "another database", files: []string{stack(func(record) {})}, database: "other", want: []string{`PGDATABASE is "other", but the outputs are of the database "postgres"`}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Setenv("PGDATABASE", test.database)
-			dir := t.TempDir()
-			source := connect.Source{Timeout: time.Minute}
-			for i, text := range test.files {
-				file := filepath.Join(dir, fmt.Sprint(i, ".json"))
-				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				source.Outputs = append(source.Outputs, file)
-			}
-			err := Run(t.Context(), &source, "text", t.Output())
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			for _, want := range test.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("got %v, want %s", err, want)
-				}
-			}
-		})
-	}
-}
-
-// A cell that has not run since the platform has changed has fewer outputs of the shared roles, or older
-// ones, and is accepted.
-func TestStacks(t *testing.T) {
-	dir := t.TempDir()
-	var files []string
-	for i, text := range []string{
-		stack(func(o record) {
-			delete(o, "outputs_version")
-			delete(o, "role_names")
-			delete(o, "retired_role_names")
-			o["login_names"] = record{"app": "app", "admin": "admin_login", "analyst": "analyst"}
-		}),
-		stack(func(o record) {
-			o["role_names"] = record{"app": "app", "admin": "admin", "analyst": "analyst", "dashboard": "board"}
-			o["login_names"] = record{"app": "app_b", "admin": "admin_login", "analyst": "analyst", "dashboard": "board_a"}
-			o["tenant_role_names"], o["tenant_login_names"] = record{}, record{}
-			o["tenant_schema_names"], o["retired_role_names"] = record{"globex": "globex"}, record{"globex": "tenant_globex"}
-		}),
-	} {
-		file := filepath.Join(dir, fmt.Sprint(i, ".json"))
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
-	}
-	got, err := readStacks(&connect.Source{Outputs: files}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := declared{
-		database: "postgres", app: "app", admin: "admin", allTenants: "everyone", allTenantsAdmin: "everyone_admin",
-		readers: map[string]string{"analyst": "analyst", "dashboard": "board"},
-		logins:  map[string][]string{"app": {"app", "app_b"}, "admin": {"admin_login"}, "analyst": {"analyst"}, "dashboard": {"board_a"}},
-		tenants: []Tenant{
-			{Key: "acme", Role: "tenant_acme", Login: "tenant_acme", Schema: "tenant_acme", Stack: files[0]},
-			{Key: "globex", Retired: "tenant_globex", Schema: "globex", Stack: files[1]},
-		},
-		extensions: map[string]string{}, limits: map[string]limits{},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
 // What an admin option is good for PostgreSQL has no function for.
 func TestWaysToARole(t *testing.T) {
 	const top, middle, low = 1, 2, 3
@@ -330,10 +182,9 @@ func TestWaysToARole(t *testing.T) {
 		{"a member in name only", []membership{{}, {admin: true}}, 0, false},
 		{"a member of a member in name only", []membership{{admin: true}, {}}, 0, false},
 	} {
-		c := &catalog{}
 		test.members[0].member, test.members[0].role = low, middle
 		test.members[1].member, test.members[1].role = middle, top
-		c.members = test.members
+		c := &catalog{cluster: &cluster{edges: map[oid][]membership{middle: test.members[:1], top: test.members[1:]}}}
 		c.index()
 		if way, reached := c.membersOf(top)[low]; reached != test.reached || way.strength != test.want {
 			t.Errorf("%s: got %d, %t", test.name, way.strength, reached)
@@ -388,42 +239,4 @@ func TestFormats(t *testing.T) {
 // fromStdin is a source with the outputs of one stack.
 func fromStdin(outputs string) *connect.Source {
 	return &connect.Source{Outputs: []string{"-"}, Timeout: time.Minute, Stdin: strings.NewReader(outputs)}
-}
-
-// BenchmarkAudit looks at 1,000 tenants with 20 tables each.
-func BenchmarkAudit(b *testing.B) {
-	server, conn := newServer(b)
-	execute(b, conn, "SET client_min_messages = warning", "CREATE ROLE app LOGIN", "CREATE ROLE admin CREATEROLE", "CREATE ROLE admin_login LOGIN IN ROLE admin",
-		"CREATE ROLE everyone", "CREATE ROLE everyone_admin NOINHERIT", "GRANT app TO admin WITH ADMIN OPTION", "GRANT everyone_admin TO admin",
-		"ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT USAGE ON SCHEMAS TO app", "ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT SELECT ON TABLES TO app",
-		"ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT SELECT ON SEQUENCES TO app", "ALTER DEFAULT PRIVILEGES FOR ROLE admin REVOKE ALL ON FUNCTIONS FROM PUBLIC",
-		"REVOKE ALL ON DATABASE postgres FROM PUBLIC", "REVOKE ALL ON SCHEMA public FROM PUBLIC", "GRANT CREATE ON DATABASE postgres TO admin")
-	names := record{}
-	for i := range 1000 {
-		name := fmt.Sprintf("t%04d", i)
-		names[name] = name
-		var sql strings.Builder
-		fmt.Fprintf(&sql, `CREATE ROLE %[1]s LOGIN IN ROLE everyone; GRANT %[1]s TO everyone_admin WITH ADMIN OPTION; SET ROLE admin; CREATE SCHEMA %[1]s; GRANT USAGE ON SCHEMA %[1]s TO %[1]s;
-			ALTER DEFAULT PRIVILEGES IN SCHEMA %[1]s GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %[1]s; ALTER DEFAULT PRIVILEGES IN SCHEMA %[1]s GRANT USAGE, SELECT ON SEQUENCES TO %[1]s;`, name)
-		for table := range 20 {
-			fmt.Fprintf(&sql, "CREATE TABLE %s.table_%d (id int);", name, table)
-		}
-		execute(b, conn, sql.String()+"RESET ROLE")
-	}
-	outputs := stack(func(o record) {
-		o["tenant_role_names"], o["tenant_login_names"], o["tenant_schema_names"] = names, names, names
-	})
-	b.Setenv("PGHOST", server.Host)
-	b.Setenv("PGPORT", fmt.Sprint(server.Port))
-	b.Setenv("PGUSER", server.User)
-	b.Setenv("PGPASSWORD", server.Password)
-	b.Setenv("PGSSLMODE", "disable")
-	for b.Loop() {
-		var out strings.Builder
-		if err := Run(b.Context(), fromStdin(outputs), "json", &out); err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(out.Len())/1e6, "MB-JSON")
-	}
-	b.ReportAllocs()
 }

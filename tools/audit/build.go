@@ -24,9 +24,8 @@ type accessKey struct {
 func (s *system) report(taken time.Time) Report {
 	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
 	principals := map[string]Principal{}
-	s.addObjects(&r, principals)
-	for _, other := range s.others {
-		other.addObjects(&r, principals)
+	for _, of := range s.databases() {
+		of.addObjects(&r, principals)
 	}
 	for id := range s.kinds {
 		if s.managed(id) || s.kinds[id] == KindSuperuser || s.kinds[id] == KindDeployer {
@@ -36,34 +35,8 @@ func (s *system) report(taken time.Time) Report {
 	for _, name := range sortedKeys(principals) {
 		r.Principals = append(r.Principals, principals[name])
 	}
-	r.Violations, r.Notes = s.allFindings()
+	r.Violations, r.Notes = s.findings()
 	return r
-}
-
-// allFindings are the findings in all databases. What is the same in several databases, because it is
-// about roles, is there once.
-func (s *system) allFindings() (violations, notes []Finding) {
-	violations, notes = s.findings()
-	known := map[Finding]bool{}
-	for _, f := range slices.Concat(violations, notes) {
-		known[f] = true
-	}
-	for _, other := range s.others {
-		more, moreNotes := other.findings()
-		for _, f := range more {
-			if !known[f] {
-				f.Database = other.catalog.database
-				violations = append(violations, f)
-			}
-		}
-		for _, f := range moreNotes {
-			if !known[f] && f.Rule != ruleOtherDatabases && f.Rule != ruleDeployer {
-				f.Database = other.catalog.database
-				notes = append(notes, f)
-			}
-		}
-	}
-	return sorted(violations), sorted(notes)
 }
 
 // addObjects adds the objects of one database to a report, and who can do something with them.
@@ -74,12 +47,12 @@ func (s *system) addObjects(r *Report, principals map[string]Principal) {
 		if tenant == nil && o.kind != "database" {
 			continue
 		}
-		object := Object{Kind: o.kind, Schema: o.schema, Name: o.name, Owner: s.name(o.owner)}
-		if s.own != nil {
-			object.Database = s.own.Database
-		}
-		if tenant != nil {
+		object := Object{Kind: o.kind, Schema: o.schema, Name: o.name, Owner: s.name(o.owner), Database: s.shownDatabase()}
+		switch {
+		case tenant != nil:
 			object.Tenant = tenant.Key
+		case s.own != nil:
+			object.Tenant = s.own.Key
 		}
 		key := accessKey{kindGroup(o.kind), o.schema, o.owner, o.acl, fmt.Sprint(o.columns)}
 		index, known := lists[key]

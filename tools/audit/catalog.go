@@ -12,54 +12,27 @@ import (
 // oid is PostgreSQL's identity of a role or an object; as a grantee, 0 is PUBLIC.
 type oid = uint32
 
-// catalog is what the server has of roles and of the tenants' objects, in memory.
+// catalog is what one database has of the tenants' objects, in memory, and what its server has of roles.
 type catalog struct {
-	version  int // such as 15
-	server   string
+	*cluster
 	database string
-	roles    map[oid]*role
-	byName   map[string]*role
-	members  []membership
 	objects  []*object
 	// acls are the privileges behind each distinct access list, by its text.
 	acls     map[string][]privilege
 	defaults []defaultACL
 	owned    []owned
-	// open are the other databases that PUBLIC may connect to.
-	open []string
-	// settings are those that roles have been given.
-	settings []setting
 	// installed are the extensions of the database by name.
 	installed map[string]extension
-	// now is the server's time.
-	now time.Time
-	// md5 are the roles with an MD5 password, nil where the passwords cannot be read.
-	md5 map[oid]bool
 
 	// What index and the questions about access compute from it.
-	edges       map[oid][]membership // by the role that has members
+	itself      *object // the database
+	owner       oid     // of the database
 	schemas     map[string]*object
 	reached     map[oid]map[oid]reach
 	schemaReach map[*object]map[oid]map[string]granted
 }
 
-type role struct {
-	oid                                                                 oid
-	name                                                                string
-	super, inherit, createRole, createDB, login, replication, bypassRLS bool
-	connectionLimit                                                     int
-	// validUntil is when its password expires, the zero time for never.
-	validUntil time.Time
-}
-
 type extension struct{ schema, version string }
-
-// membership makes one role a member of another. Before PostgreSQL 16 all of a member's
-// memberships inherit or none, and all can be taken by SET ROLE.
-type membership struct {
-	role, member, grantor oid
-	admin, inherit, set   bool
-}
 
 // object is the database, a schema, or what is in a tenant's schema.
 type object struct {
@@ -107,34 +80,33 @@ type owned struct {
 	what string
 }
 
-// setting is what ALTER ROLE … SET has given a role for its sessions. The value may be a secret:
-// it is compared and never shown.
-type setting struct {
-	role        oid
-	name, value string
-	// database is the one that the setting is limited to (IN DATABASE), "" for all.
-	database string
-}
-
-// readCatalog reads the catalog in one read-only transaction. Every role may read it; what only a
-// superuser may read is not in it.
-func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, schemas []string) (*catalog, error) {
-	c := &catalog{roles: map[oid]*role{}, byName: map[string]*role{}, acls: map[string][]privilege{}}
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+// readCatalog reads the catalog of a database in one read-only transaction: what is in the schemas, and
+// what roles own but in the databases elsewhere, which are read by themselves. known is what is known of
+// the server already, nil if it is to be read too. Every role may read the catalog; what only a superuser
+// may read is not in it.
+func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, known *cluster, schemas, elsewhere []string) (*catalog, error) {
+	c := &catalog{cluster: known, acls: map[string][]privilege{}, database: conn.Config().Database}
+	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
 		// SET takes no parameters.
 		if _, err := tx.Exec(ctx, "SELECT set_config('statement_timeout', $1, true), set_config('search_path', 'pg_catalog', true)",
 			strconv.FormatInt(timeout.Milliseconds(), 10)); err != nil {
 			return err
 		}
-		for _, read := range []func(context.Context, pgx.Tx) error{c.readServer, c.readRoles, c.readSettings, c.readMemberships, c.readExtensions} {
-			if err := read(ctx, tx); err != nil {
+		if known == nil {
+			if c.cluster, err = readCluster(ctx, tx); err != nil {
 				return err
 			}
 		}
-		return c.readObjects(ctx, tx, schemas)
+		if err := c.readObjects(ctx, tx, schemas); err != nil {
+			return err
+		}
+		if err := c.readExtensions(ctx, tx); err != nil {
+			return err
+		}
+		return c.readOwned(ctx, tx, known == nil, elsewhere)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the catalog: %w", err)
+		return nil, fmt.Errorf("reading the catalog of the database %s: %w", c.database, err)
 	}
 	c.index()
 	return c, nil
@@ -153,75 +125,12 @@ func forEach(ctx context.Context, tx pgx.Tx, query string, args, into []any, do 
 	return err
 }
 
-func (c *catalog) readServer(ctx context.Context, tx pgx.Tx) error {
-	var number int
-	var readable bool
-	if err := tx.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, split_part(current_setting('server_version'), ' ', 1),
-			current_database(), has_table_privilege('pg_authid', 'SELECT'), now()`).Scan(&number, &c.server, &c.database, &readable, &c.now); err != nil {
-		return err
-	}
-	c.version = number / 10000
-	rows, err := tx.Query(ctx, `SELECT datname FROM pg_database
-		WHERE datallowconn AND datname <> current_database() AND EXISTS (
-			SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0 AND privilege_type = 'CONNECT')
-		ORDER BY datname`)
-	if err != nil {
-		return err
-	}
-	if c.open, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || !readable {
-		return err
-	}
-	c.md5 = map[oid]bool{}
-	var id oid
-	return forEach(ctx, tx, "SELECT oid FROM pg_authid WHERE rolpassword LIKE 'md5%'", nil, []any{&id}, func() {
-		c.md5[id] = true
-	})
-}
-
-func (c *catalog) readRoles(ctx context.Context, tx pgx.Tx) error {
-	var r role
-	var until *time.Time
-	return forEach(ctx, tx, `SELECT oid, rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,
-			CASE WHEN isfinite(rolvaliduntil) THEN rolvaliduntil END FROM pg_roles`, nil,
-		[]any{&r.oid, &r.name, &r.super, &r.inherit, &r.createRole, &r.createDB, &r.login, &r.replication, &r.bypassRLS, &r.connectionLimit, &until}, func() {
-			found := r
-			if until != nil {
-				found.validUntil = *until
-			}
-			c.roles[r.oid], c.byName[r.name] = &found, &found
-		})
-}
-
 func (c *catalog) readExtensions(ctx context.Context, tx pgx.Tx) error {
 	var name string
 	var found extension
 	c.installed = map[string]extension{}
 	return forEach(ctx, tx, `SELECT extname, nspname, extversion FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace`, nil,
 		[]any{&name, &found.schema, &found.version}, func() { c.installed[name] = found })
-}
-
-func (c *catalog) readSettings(ctx context.Context, tx pgx.Tx) error {
-	var s setting
-	return forEach(ctx, tx, `SELECT setrole, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), coalesce(datname, '')
-		FROM pg_db_role_setting LEFT JOIN pg_database ON pg_database.oid = setdatabase, unnest(setconfig) AS setting
-		WHERE setrole <> 0
-		ORDER BY setrole, datname NULLS FIRST, setting`, nil, []any{&s.role, &s.name, &s.value, &s.database}, func() {
-		c.settings = append(c.settings, s)
-	})
-}
-
-func (c *catalog) readMemberships(ctx context.Context, tx pgx.Tx) error {
-	// The owner of the database is a member of pg_database_owner, without a row in pg_auth_members.
-	query := `SELECT roleid, member, grantor, admin_option, inherit_option, set_option FROM pg_auth_members`
-	if c.version < 16 {
-		query = `SELECT roleid, member, grantor, admin_option, rolinherit, true FROM pg_auth_members JOIN pg_roles ON pg_roles.oid = member`
-	}
-	var m membership
-	return forEach(ctx, tx, query+` UNION ALL
-		SELECT 'pg_database_owner'::regrole, datdba, 10, false, true, true FROM pg_database WHERE datname = current_database()
-		ORDER BY 1, 2, 3`, nil, []any{&m.role, &m.member, &m.grantor, &m.admin, &m.inherit, &m.set}, func() {
-		c.members = append(c.members, m)
-	})
 }
 
 // shownQuery has the relations through which others, in the schemas $1, are read with the rights of
@@ -242,9 +151,12 @@ SELECT relation, from_space.nspname || '.' || from_class.relname, of_space.nspna
 	JOIN pg_class of_class ON of_class.oid = shown JOIN pg_namespace of_space ON of_space.oid = of_class.relnamespace
 	WHERE from_space.oid <> of_space.oid ORDER BY 2, 3`
 
-// objectsQuery has the database, all schemas, what is in the schemas $1, and the relations $2.
+// objectsQuery has the database, all schemas, what is in the schemas $1, the relations $2, and the
+// SECURITY DEFINER functions of all schemas. What belongs to an extension is the extension's, with the
+// privileges that it gives: those of PUBLIC, mostly.
 const objectsQuery = `
-WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY ($1)), objects AS (
+WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY ($1)), parts AS (
+	SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'), objects AS (
 	SELECT 'database' AS kind, '' AS schema, datname::text AS name, datdba AS owner, coalesce(datacl, acldefault('d', datdba)) AS acl, false AS definer, false AS own_path
 		FROM pg_database WHERE datname = current_database()
 	UNION ALL SELECT 'schema', nspname, '', nspowner, coalesce(nspacl, acldefault('n', nspowner)), false, false
@@ -252,11 +164,14 @@ WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY ($1)),
 	UNION ALL SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' ELSE 'table' END,
 			nspname, relname, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), false, false
 		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-		WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND (relnamespace IN (SELECT oid FROM spaces) OR pg_class.oid = ANY ($2))
+		WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND (pg_class.oid = ANY ($2)
+			OR relnamespace IN (SELECT oid FROM spaces) AND pg_class.oid NOT IN (SELECT objid FROM parts WHERE classid = 'pg_class'::regclass))
 	UNION ALL SELECT 'function', nspname, proname || '(' || oidvectortypes(proargtypes) || ')', proowner,
 			coalesce(proacl, acldefault('f', proowner)),
 			prosecdef, EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')
-		FROM pg_proc JOIN spaces ON spaces.oid = pronamespace)
+		FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+		WHERE (nspname = ANY ($1) OR prosecdef AND nspname !~ '^pg_(toast|temp)')
+			AND pg_proc.oid NOT IN (SELECT objid FROM parts WHERE classid = 'pg_proc'::regclass))
 SELECT kind, schema, name, owner, acl::text, definer, own_path FROM objects ORDER BY schema, name, kind`
 
 func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) error {
@@ -301,9 +216,6 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 	for _, d := range c.defaults {
 		texts[d.acl] = d.acl
 	}
-	if err := c.readOwned(ctx, tx); err != nil {
-		return err
-	}
 	// Most objects of a schema have the same access list, so each list is expanded once.
 	all := make([]string, 0, len(texts))
 	for text := range texts {
@@ -339,19 +251,25 @@ func (c *catalog) readDefaults(ctx context.Context, tx pgx.Tx) error {
 
 // readOwned reads who owns what by the dependencies between objects and roles, which know all kinds
 // of objects in all databases, but for default privileges, which readDefaults reads. Of a role
-// that owns much it reads the first few.
-func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx) error {
+// that owns much it reads the first few. The first database that is read has what all databases share,
+// and what is in other databases but those elsewhere.
+func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx, first bool, elsewhere []string) error {
+	const here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+	where, args := "dbid = "+here, []any{}
+	if first {
+		where, args = "dbid NOT IN (SELECT oid FROM pg_database WHERE datname = ANY ($1))", []any{elsewhere}
+	}
 	var o owned
 	return forEach(ctx, tx, `SELECT refobjid,
-			CASE WHEN dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+			CASE WHEN dbid IN (0, `+here+`)
 				THEN pg_describe_object(classid, objid, objsubid)
 				ELSE 'something in the database ' || coalesce((SELECT datname FROM pg_database WHERE oid = dbid), '?') END
 			|| CASE WHEN number = 3 AND total > 3 THEN ' and ' || total - 3 || ' more' ELSE '' END
 		FROM (
 			SELECT *, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number, count(*) OVER (PARTITION BY refobjid) AS total
 			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND classid <> 'pg_default_acl'::regclass
-				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)) AS dependencies
-		WHERE number <= 3 ORDER BY refobjid, number`, nil, []any{&o.role, &o.what}, func() {
+				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper) AND `+where+`) AS dependencies
+		WHERE number <= 3 ORDER BY refobjid, number`, args, []any{&o.role, &o.what}, func() {
 		c.owned = append(c.owned, o)
 	})
 }

@@ -3,6 +3,8 @@ package audit
 import (
 	"fmt"
 	"time"
+
+	"tenant-permissions/internal/policy"
 )
 
 // checkExtensions compares the extensions of the database with those of the stacks, and who can use
@@ -24,18 +26,10 @@ func (s *system) checkExtensions(f *findings) {
 		}
 		f.violation(found)
 	}
-	schema := s.schemas[s.extensionSchema]
-	if schema == nil {
-		return
-	}
-	users := []string{s.app, s.allTenants}
-	if s.own != nil {
-		users = []string{s.app, s.own.Role, s.own.AgentsRole}
-	}
-	for _, name := range users {
-		if r := s.byName[name]; r != nil && !s.inheritsPrivilege(r.oid, schema, "USAGE") {
-			f.violation(Finding{Rule: ruleExtensionSchema, Tenant: s.tenantOf[r.oid], Subject: name, Object: schema.schema, Text: name + " lacks USAGE on " + schema.schema, Fix: "pulumi up --refresh"})
-		}
+	if schema := s.schemas[s.extensionSchema]; schema != nil {
+		s.checkHolds(f, schema, s.onExtensionSchema(), map[policy.Role]string{
+			policy.App: ruleExtensionSchema, policy.AllTenants: ruleExtensionSchema, policy.Tenant: ruleExtensionSchema, policy.Agents: ruleExtensionSchema,
+		})
 	}
 }
 

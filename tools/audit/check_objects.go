@@ -15,30 +15,40 @@ func (s *system) checkObjects(f *findings) {
 	for _, o := range s.objects {
 		tenant := s.tenantBySchema[o.schema]
 		seen[o.schema] = seen[o.schema] || o.kind == "schema"
+		s.checkDefiner(f, o, tenant)
+		if tenant == nil && o.kind == "function" {
+			continue // of functions in other schemas only these are read
+		}
 		if admin != nil {
 			s.checkOwner(f, o, tenant, admin.oid)
 		}
 		s.checkGrants(f, o, tenant)
-		s.checkDefiner(f, o, tenant)
 		s.checkShown(f, o)
 		if tenant != nil && (o.kind == "schema" || admin != nil && o.owner == admin.oid) {
 			s.checkNeeds(f, o, tenant)
 		}
 		if o.kind == "database" {
 			s.checkConnect(f, o)
+			s.checkDatabaseOwner(f, o)
 		}
 	}
-	for _, t := range s.tenants {
-		if s.tenantBySchema[t.Schema] != nil && s.tenantBySchema[t.Schema].Key == t.Key && !seen[t.Schema] {
+	for _, t := range s.here {
+		if !seen[t.Schema] {
 			f.violation(Finding{Rule: ruleSchemaMissing, Tenant: t.Key, Object: t.Schema, Text: "the stack has the schema " + t.Schema + ", but the server does not", Fix: "pulumi up --refresh"})
 		}
 	}
 }
 
-// checkOwner reports schemas of tenants, and objects in them, that the admin does not own, and schemas
-// that the admin owns and no tenant has.
+// checkOwner reports schemas of tenants, and objects in them, that the admin does not own, schemas that
+// the admin owns and no tenant has, and those that a tenant has left.
 func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 	owner := s.name(o.owner)
+	if o.kind == "schema" && tenant != nil && s.left(tenant) {
+		f.note(Finding{
+			Rule: ruleSchemaLeft, Tenant: tenant.Key, Object: o.schema, Text: "the schema is from before the tenant moved to the database " + tenant.Database,
+			Fix: "set previous: drop for the tenant and run pulumi up, then remove previous and run it again",
+		})
+	}
 	switch {
 	case o.kind == "schema" && tenant != nil && o.owner != admin:
 		f.roles[o.owner] = true
@@ -87,10 +97,6 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 		if !extra {
 			continue
 		}
-		if who := s.name(p.grantee); finding.Rule == ruleConnect && s.kinds[p.grantee] == KindOther {
-			f.note(Finding{Rule: ruleConnect, Subject: who, Object: o.name, Text: who + " can connect to the database " + o.name + ": correct for a login that audits, for instance"})
-			continue
-		}
 		if finding.Rule == ruleTenantReaches || finding.Rule == ruleOtherReaches {
 			f.roles[p.grantee] = true
 		}
@@ -136,7 +142,7 @@ func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, e
 	if p.grantee == 0 {
 		return judgePublic(o, tenant, creates)
 	}
-	if o.kind == "database" && p.name == "CONNECT" && !s.mayConnect(p.grantee) {
+	if o.kind == "database" && p.name == "CONNECT" && s.managed(p.grantee) && !s.mayConnect(p.grantee) {
 		found.Rule, found.Tenant = ruleConnect, s.tenantOf[p.grantee]
 		return found, true
 	}
@@ -159,6 +165,8 @@ func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, e
 		if role == policy.App || role == policy.Reader {
 			found.Rule = ruleAppWrites
 		}
+	case s.isTenant(p.grantee) && s.left(tenant):
+		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant has moved to the database "+tenant.Database
 	case s.isTenant(p.grantee) && tenant.Retired != "":
 		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant is retired"
 	case policy.May(role, policyKind(o.kind), p.name):
@@ -189,41 +197,6 @@ func judgePublic(o *object, tenant *Tenant, creates bool) (found Finding, extra 
 		found.Rule, found.Tenant = rulePublicTenantSchema, tenant.Key
 	}
 	return found, true
-}
-
-// checkDefiner reports functions that run with the rights of their owner and let the caller choose what
-// the names in them mean.
-func (s *system) checkDefiner(f *findings, o *object, tenant *Tenant) {
-	if !o.definer {
-		return
-	}
-	var callers []string
-	for _, p := range s.acls[o.acl] {
-		if p.grantee != o.owner {
-			callers = append(callers, s.name(p.grantee))
-		}
-	}
-	if len(callers) == 0 {
-		return
-	}
-	found := Finding{
-		Rule: ruleDefiner, Tenant: tenant.Key, Subject: callers[0], Object: o.String(),
-		Text: strings.Join(callers, " and ") + " can execute it with the rights of " + s.name(o.owner),
-	}
-	if owner := s.trusted(o.owner); owner && s.executesAll[o.schema] {
-		found.Text += ", who has the data of every tenant, and the tenant can execute every function of the schema"
-		found.Fix = "ALTER " + quotedObject(o) + " SECURITY INVOKER, or give it an owner that has no more than it needs"
-		f.violation(found)
-		return
-	}
-	if o.ownPath {
-		found.Text += ". It sets its search_path: correct if it checks its arguments"
-		f.note(found)
-		return
-	}
-	found.Text += ". It sets no search_path, so the caller chooses what the names in it mean"
-	found.Fix = "ALTER " + quotedObject(o) + " SET search_path = pg_catalog"
-	f.violation(found)
 }
 
 // checkShown reports who can read what is in another schema, through a view for instance.
@@ -260,58 +233,6 @@ func (s *system) checkShown(f *findings, o *object) {
 			Fix:  "REVOKE ALL ON " + quotedObject(o) + " FROM " + quoted(who) + ", or from PostgreSQL 15 on set security_invoker of a view",
 		})
 	}
-}
-
-// checkConnect reports roles of the policy that cannot connect to the database.
-func (s *system) checkConnect(f *findings, o *object) {
-	names := map[policy.Role]string{policy.App: s.app, policy.Admin: s.admin, policy.AllTenants: s.allTenants}
-	rules := map[policy.Role]string{policy.App: ruleAppCannotRead, policy.Admin: ruleAdminCannotConnect, policy.AllTenants: ruleTenantCannotUse, policy.Tenant: ruleTenantCannotUse, policy.Agents: ruleTenantCannotUse}
-	if s.own != nil {
-		names[policy.Tenant], names[policy.Agents] = s.own.Role, s.own.AgentsRole
-	}
-	for _, grant := range s.onDatabase() {
-		r := s.byName[names[grant.Role]]
-		if r == nil || r.super {
-			continue
-		}
-		for _, privilege := range grant.Privileges {
-			if !s.inheritsPrivilege(r.oid, o, privilege) {
-				f.violation(Finding{Rule: rules[grant.Role], Tenant: s.tenantOf[r.oid], Subject: r.name, Object: o.name, Text: r.name + " lacks " + privilege + " on " + o.name, Fix: "pulumi up --refresh"})
-			}
-		}
-	}
-}
-
-// onDatabase is who holds what on the database by the policy.
-func (s *system) onDatabase() []policy.Grant {
-	switch {
-	case s.own == nil:
-		return policy.OnDatabase()
-	case s.own.Role == "":
-		return policy.OnTenantDatabase()
-	default:
-		return append(policy.OnTenantDatabase(), policy.OnOwnDatabase(s.own.AgentsRole != "")...)
-	}
-}
-
-// mayConnect reports whether the policy lets a role connect to the database. To the stacks' database
-// roles of no stack may.
-func (s *system) mayConnect(id oid) bool {
-	role, own := s.policyRole(id), ""
-	if s.own != nil {
-		own = s.own.Database
-	}
-	switch {
-	case s.trusted(id):
-		return true
-	case role == "":
-		return s.own == nil
-	case s.tenantOf[id] != "":
-		return slices.ContainsFunc(s.tenants, func(t Tenant) bool { return t.Key == s.tenantOf[id] && t.Database == own })
-	}
-	return slices.ContainsFunc(s.onDatabase(), func(grant policy.Grant) bool {
-		return len(grant.Privileges) > 0 && (grant.Role == role || slices.Contains(policy.MemberOf(role), grant.Role))
-	})
 }
 
 // checkNeeds reports privileges that the tenant, its agents or the app need and do not have.

@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// checkReach reports roles that reach a tenant's schema, or everything on the server, by any way that no
-// other violation explains. It finds what the other checks overlook.
-func (s *system) checkReach(f *findings, known explained) {
-	maps.Copy(f.roles, known.roles)
-	maps.Copy(f.memberships, known.memberships)
-	for _, unlimited := range s.unlimitedRoles() {
+// checkUnlimited reports roles that reach everything on the server by a way that no other violation
+// explains.
+func (s *system) checkUnlimited(f *findings, known explained) {
+	f.explained = known.clone()
+	for _, unlimited := range s.unlimited {
 		reached := s.membersOf(unlimited)
 		byLength := func(a, b oid) int {
 			return cmp.Or(cmp.Compare(len(reached[a].path), len(reached[b].path)), cmp.Compare(a, b))
@@ -29,24 +28,29 @@ func (s *system) checkReach(f *findings, known explained) {
 			})
 		}
 	}
-	for _, o := range s.objects {
-		tenant := s.tenantBySchema[o.schema]
-		if tenant == nil || o.kind != "schema" {
+}
+
+// checkReach reports roles that reach a tenant's schema by any way that no other violation explains. It
+// finds what the other checks overlook.
+func (s *system) checkReach(f *findings, known explained) {
+	for _, schema := range sortedKeys(s.tenantBySchema) {
+		o := s.schemas[schema]
+		if o == nil {
 			continue
 		}
 		for id, rights := range s.schemaAccess(o) {
-			if id != 0 && !s.expectedAccess(id, tenant.Key) {
-				s.checkEntry(f, o, id, rights)
+			if id != 0 && !s.expectedAccess(id, s.tenantBySchema[schema].Key) {
+				s.checkEntry(f, known, o, id, rights)
 			}
 		}
 	}
 }
 
 // checkEntry reports the first way into a schema that no other violation explains.
-func (s *system) checkEntry(f *findings, o *object, id oid, rights map[string]granted) {
+func (s *system) checkEntry(f *findings, known explained, o *object, id oid, rights map[string]granted) {
 	for _, right := range rightsOrder {
 		g, has := rights[right]
-		if !has || len(g.path) == 0 || s.kinds[g.role] == KindPredefined || f.covers(g.path) {
+		if !has || len(g.path) == 0 || s.kinds[g.role] == KindPredefined || known.covers(g.path) {
 			continue
 		}
 		found := Finding{Rule: ruleOtherReaches, Subject: s.name(id)}
@@ -61,14 +65,14 @@ func (s *system) checkEntry(f *findings, o *object, id oid, rights map[string]gr
 }
 
 // unlimitedRoles are the roles whose members reach everything: some of PostgreSQL's own, and superusers.
-func (s *system) unlimitedRoles() (roles []oid) {
+func (c *cluster) unlimitedRoles() (roles []oid) {
 	for _, all := range predefined {
-		if role := s.byName[all.role]; role != nil { // not all versions have all
+		if role := c.byName[all.role]; role != nil { // not all versions have all
 			roles = append(roles, role.oid)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.roles)) {
-		if s.roles[id].super {
+	for _, id := range slices.Sorted(maps.Keys(c.roles)) {
+		if c.roles[id].super {
 			roles = append(roles, id)
 		}
 	}
@@ -109,10 +113,10 @@ func (s *system) noteServer(f *findings) {
 		switch kind := s.kinds[id]; {
 		case (kind == KindAdmin || kind == KindOther) && s.version < 16 && s.roles[id].createRole:
 			note(ruleCreateRole, name, "before PostgreSQL 16 a role with CREATEROLE can make itself a member of any role but a superuser")
-		case kind == KindDeployer && id == s.databaseOwner():
+		case kind == KindDeployer && id == s.owner:
 			note(ruleDeployer, name, "it owns the database and deploys the stacks, so it can grant itself anything")
 		case kind == KindDeployer:
-			note(ruleDeployer, name, "it made "+s.name(s.databaseOwner())+", which deploys the stacks, so it can grant itself anything")
+			note(ruleDeployer, name, "it made "+s.name(s.owner)+", which deploys the stacks, so it can grant itself anything")
 		case kind == KindSuperuser:
 			note(ruleSuperuser, name, "it can do everything")
 		}

@@ -173,17 +173,19 @@ func (s *system) unexpectedMembership(f *findings, m membership) {
 
 // reachesOthers reports whether a role of a tenant reaches anything of another tenant, or everything.
 func (s *system) reachesOthers(id oid) bool {
-	for _, unlimited := range s.unlimitedRoles() {
+	for _, unlimited := range s.unlimited {
 		if _, ok := s.membersOf(unlimited)[id]; ok {
 			return true
 		}
 	}
-	for _, o := range s.objects {
-		if o.kind != "schema" || s.tenantBySchema[o.schema] == nil || s.tenantBySchema[o.schema].Key == s.tenantOf[id] {
-			continue
-		}
-		if _, ok := s.schemaAccess(o)[id]; ok {
-			return true
+	for _, of := range s.databases() {
+		for schema, tenant := range of.tenantBySchema {
+			if tenant.Key == s.tenantOf[id] || of.schemas[schema] == nil {
+				continue
+			}
+			if _, ok := of.schemaAccess(of.schemas[schema])[id]; ok {
+				return true
+			}
 		}
 	}
 	return false

@@ -30,6 +30,10 @@ func (e explained) covers(path []membership) bool {
 	return slices.ContainsFunc(path, func(m membership) bool { return e.memberships[edge{m.role, m.member}] || e.roles[m.role] })
 }
 
+func (e explained) clone() explained {
+	return explained{maps.Clone(e.roles), maps.Clone(e.memberships)}
+}
+
 // problem is a finding that may concern many objects: its text and its fix name them.
 type problem struct {
 	Finding // without Text and Fix
@@ -55,29 +59,49 @@ func newFindings() *findings {
 	}
 }
 
-// findings are all violations and notes, sorted.
+// findings are all violations and notes in all databases, sorted.
 func (s *system) findings() (violations, notes []Finding) {
 	all := newFindings()
 	all.violations = append(all.violations, s.missing...)
-	for _, check := range []func(*findings){
-		s.checkAttributes, s.checkMemberships, s.checkOwned, s.checkObjects, s.checkExtensions, s.checkDefaults, s.checkSettings, s.checkLimits, s.noteServer,
-	} {
-		found := newFindings()
-		check(found)
-		all.merge(found)
+	run := func(of *system, checks ...func(*findings)) {
+		for _, check := range checks {
+			found := newFindings()
+			check(found)
+			all.merge(found, of.shownDatabase())
+		}
 	}
-	reach := newFindings()
-	s.checkReach(reach, all.explained)
-	all.merge(reach)
+	// What the server has once.
+	run(s, s.checkAttributes, s.checkMemberships, s.checkSettings, s.checkLimits, s.noteServer, s.noteConnect)
+	for _, of := range s.databases() {
+		run(of, of.checkOwned, of.checkObjects, of.checkExtensions, of.checkDefaults)
+	}
+	run(s, func(f *findings) { s.checkUnlimited(f, all.explained) })
+	for _, of := range s.databases() {
+		run(of, func(f *findings) { of.checkReach(f, all.explained) })
+	}
 	return sorted(all.violations), sorted(all.notes)
 }
 
-// merge adds what another check has found.
-func (f *findings) merge(other *findings) {
-	f.violations = append(f.violations, other.violations...)
-	f.notes = append(f.notes, other.notes...)
+// shownDatabase is the database as findings and objects have it: none for the stacks' own.
+func (s *system) shownDatabase() string {
+	if s.own == nil {
+		return ""
+	}
+	return s.own.Database
+}
+
+// merge adds what another check has found in a database.
+func (f *findings) merge(other *findings, database string) {
 	for problem, affected := range other.many {
-		f.violations = append(f.violations, problem.finding(affected))
+		other.violation(problem.finding(affected))
+	}
+	for _, found := range other.violations {
+		found.Database = database
+		f.violation(found)
+	}
+	for _, found := range other.notes {
+		found.Database = database
+		f.note(found)
 	}
 	maps.Copy(f.roles, other.roles)
 	maps.Copy(f.memberships, other.memberships)

@@ -44,6 +44,8 @@ const (
 	ruleLimit                = "limit"
 	ruleExpiry               = "expiry"
 	ruleDatabaseMissing      = "database-missing"
+	ruleDatabaseOwner        = "database-owner"
+	ruleSchemaLeft           = "schema-left"
 	ruleOtherDatabases       = "other-databases"
 	ruleNotChecked           = "not-checked"
 	ruleOwnRole              = "own-role"
@@ -113,11 +115,13 @@ func Rules() []Rule {
 		{ruleObjectOwner, kindViolation, "The admin does not own an object in the schema of a tenant, so default privileges were not applied to it.", "Run the SQL of the finding's fix, then grant the tenant and the app the privileges that they need. Run migrations as the admin."},
 		{ruleDefaultsMissing, kindViolation, "A default privilege of the policy is missing.", refresh},
 		{ruleDefaultsExtra, kindViolation, "There is a default privilege that the policy does not have.", runFix},
-		{ruleDefiner, kindEither, "A role can execute a SECURITY DEFINER function that sets no `search_path`, so the caller chooses what the names in it mean. One that sets it is a note, unless its owner has the data of every tenant and the tenant can execute all functions of its schema (`executeFunctions`).", runFix + " For a note: check that the function verifies its arguments."},
-		{ruleExtensionSchema, kindViolation, "A role other than the admin owns the schema of the extensions, or can create objects in it, or PUBLIC has a privilege on it. The schema is in every search path.", endAccess},
+		{ruleDefiner, kindEither, "A role can execute a SECURITY DEFINER function. A violation, if its owner reaches the data of every tenant, as the admin and superusers do, or if it sets no `search_path`, so that the caller chooses what the names in it mean. A note otherwise.", runFix + " Or give the function an owner that has no more than it needs. For a note: check that the function verifies its arguments."},
+		{ruleExtensionSchema, kindViolation, "A role other than the admin owns the schema of the extensions, or can create objects in it, or PUBLIC has a privilege on it, or a role that needs its USAGE lacks it. The schema is in every search path.", endAccess},
 		{ruleExtension, kindViolation, "An extension of the stacks is missing, is in another schema, or has another version than the config says.", "Do what the finding's fix says."},
 		{ruleConnect, kindEither, "A role can connect to a database although the policy does not let it: to the own database of a tenant, or a tenant with a database of its own to the stacks' database. A note for a role of no stack, which reads nothing by that alone.", endAccess + " Nothing for a note, if it is intended."},
 		{ruleDatabaseMissing, kindViolation, "A tenant's own database is missing, or nobody can connect to it.", "Run `pulumi up --refresh`. If the database is gone, restore its data from a backup."},
+		{ruleDatabaseOwner, kindViolation, "A tenant's own database belongs to another role than the stacks' database.", runFix},
+		{ruleSchemaLeft, kindNote, "A tenant that has moved to a database of its own has left its schema in the stacks' database.", "Nothing, while the tenant moves. Then set `previous` to `drop`, run `pulumi up`, remove `previous` and run it again."},
 		{ruleExpiry, kindEither, "A login is valid for longer than the config says. A note, if it has expired as the config says.", runFix},
 		{ruleLimit, kindNote, "The connection limit of a login is not that of the config.", refresh},
 		{ruleSettingBlocks, kindViolation, "A role has a setting with which the provider fails, so every run fails.", "Reset it with `tenantctl settings --reset blocking`."},

@@ -40,7 +40,7 @@ func Sessions(ctx context.Context, source *connect.Source, role string, ending E
 		}
 		var names []string
 		for _, id := range ids {
-			if s.noLogin[id] && s.kinds[id] != KindTenant && s.kinds[id] != KindTenantLogin {
+			if s.noLogin[id] && !slices.Contains([]string{KindTenant, KindTenantLogin, KindAgent}, s.kinds[id]) {
 				return fmt.Errorf("--role: %s never logs in; give a role that does", s.name(id))
 			}
 			names = append(names, s.name(id))

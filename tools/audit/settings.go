@@ -40,6 +40,9 @@ func (s *system) otherSettings() []otherSetting {
 		if set.database == "" {
 			other.configured = s.configured[set.role][set.name]
 		}
+		if _, limited := s.limits[s.name(set.role)]; !limited && isTimeout(set.name) && set.database == "" && other.blocks == "" {
+			continue // the outputs do not say what the config gives
+		}
 		if other.configured != "" {
 			if found[set.role] == nil {
 				found[set.role] = map[string]bool{}
@@ -62,11 +65,16 @@ func (s *system) otherSettings() []otherSetting {
 	return others
 }
 
-// unquoted are the names of a setting such as search_path without quotes.
+// unquoted are the names of a setting such as search_path without the quotes that PostgreSQL puts around
+// single names. A comma within quotes is part of a name, and then a quote is left.
 func unquoted(value string) string {
 	names := strings.Split(value, ",")
 	for i, name := range names {
-		names[i] = strings.Trim(strings.TrimSpace(name), `"`)
+		name = strings.TrimSpace(name)
+		if inner, ok := strings.CutPrefix(name, `"`); ok && strings.HasSuffix(inner, `"`) {
+			name = strings.TrimSuffix(inner, `"`)
+		}
+		names[i] = name
 	}
 	return strings.Join(names, ", ")
 }
@@ -82,12 +90,17 @@ func unreadable(s setting) string {
 	if strings.Contains(s.value, `\`) {
 		return "its value has a backslash"
 	}
-	if s.name == "statement_timeout" || s.name == "idle_in_transaction_session_timeout" {
+	if isTimeout(s.name) {
 		if _, err := strconv.Atoi(s.value); err != nil {
 			return "its value is not a plain number of milliseconds"
 		}
 	}
 	return ""
+}
+
+// isTimeout reports whether a setting is one of the limits that the config gives logins.
+func isTimeout(name string) bool {
+	return name == "statement_timeout" || name == "idle_in_transaction_session_timeout"
 }
 
 // describe is what is wrong with a setting, without its value.

@@ -203,9 +203,16 @@ func readOutputs(file string, values map[string]json.RawMessage) (*outputs, erro
 		}
 	}
 	// Stacks of before these outputs do not have them.
-	for output, to := range map[string]any{policy.OutputExtensionSchema: &o.extensionSchema, policy.OutputTenantAgents: &o.agents, policy.OutputLimits: &o.limits} {
-		if raw, ok := values[output]; ok && json.Unmarshal(raw, to) != nil {
-			unreadable(output, "something else")
+	for _, output := range []struct {
+		name, wanted string
+		to           any
+	}{
+		{policy.OutputExtensionSchema, "a name, or an empty text", &o.extensionSchema},
+		{policy.OutputTenantAgents, "names by tenant and agent", &o.agents},
+		{policy.OutputLimits, "the limits of logins by name", &o.limits},
+	} {
+		if raw, ok := values[output.name]; ok && json.Unmarshal(raw, output.to) != nil {
+			unreadable(output.name, output.wanted)
 		}
 	}
 	if len(problems) > 0 {
@@ -232,8 +239,14 @@ func (o *outputs) contradictions() (found []string) {
 			add(policy.OutputRetiredRoles, key, config.Show(retired)+" is the role of a tenant that "+policy.OutputTenantRoles+" has, so it is not retired")
 		}
 	}
+	for _, key := range sortedKeys(o.agents) {
+		if o.agentsRoles[key] == "" {
+			add(policy.OutputAgentRoles, key, "missing, although "+policy.OutputTenantAgents+" has agents of the tenant")
+		}
+	}
+	ofTenants := []string{policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputRetiredRoles, policy.OutputTenantDatabases, policy.OutputAgentRoles}
 	for _, names := range o.namesByKey() {
-		if !slices.Contains([]string{policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputRetiredRoles}, names.name) {
+		if !slices.Contains(ofTenants, names.name) {
 			continue
 		}
 		for _, key := range sortedKeys(*names.to) {

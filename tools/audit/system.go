@@ -1,18 +1,13 @@
 package audit
 
 import (
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
-	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
-// system is the server's catalog, and what it should be according to the stacks and the policy.
+// system is the catalog of one database, and what it should be according to the stacks and the policy.
+// What the server has once, such as kinds, all databases share.
 type system struct {
 	*catalog
 	declared
@@ -29,10 +24,16 @@ type system struct {
 	noLogin map[oid]bool
 	// configured are the settings of managed roles that the stacks make, by role and name.
 	configured map[oid]map[string]string
-	// tenantBySchema are the tenants by the name of their schema.
+	// databaseOf are the tenants' own databases by the tenants' keys.
+	databaseOf map[string]string
+	// deployer is the owner of the stacks' database, as whom they connect unless it is as a superuser.
+	deployer string
+	// unlimited are the roles whose members reach everything.
+	unlimited []oid
+	// here are the tenants whose schema is in this database, and tenantBySchema are these by the name of
+	// their schema, with those that have left a schema behind: these are as good as retired here.
+	here           []*Tenant
 	tenantBySchema map[string]*Tenant
-	// executesAll are the schemas whose tenant can execute every function that the admin makes there.
-	executesAll map[string]bool
 	// missing has a finding for each role and database that the stacks have and the server does not.
 	missing []Finding
 }
@@ -40,13 +41,15 @@ type system struct {
 // edge is a membership without its options.
 type edge struct{ role, member oid }
 
-// newSystem finds out which role is which.
+// newSystem finds out which role is which. The catalog is that of the stacks' database.
 func newSystem(c *catalog, d declared) *system {
 	s := &system{
 		catalog: c, declared: d, kinds: map[oid]string{}, tenantOf: map[oid]string{},
-		expected: map[edge]bool{}, noLogin: map[oid]bool{}, configured: map[oid]map[string]string{}, tenantBySchema: map[string]*Tenant{},
+		expected: map[edge]bool{}, noLogin: map[oid]bool{}, configured: map[oid]map[string]string{},
+		databaseOf: map[string]string{}, tenantBySchema: map[string]*Tenant{},
 	}
 	s.classify()
+	s.deployer, s.unlimited = s.name(s.owner), s.unlimitedRoles()
 	shared := s.addShared()
 	for _, key := range sortedKeys(d.readers) {
 		s.addReader(key, shared)
@@ -54,22 +57,38 @@ func newSystem(c *catalog, d declared) *system {
 	for i := range d.tenants {
 		t := &d.tenants[i]
 		s.addTenant(t, shared)
-		if t.Database == c.database {
-			s.own = t
-		}
-		if t.Database == c.database || t.Database == "" && c.database == d.database {
+		if t.Database == "" {
+			s.here = append(s.here, t)
 			s.tenantBySchema[t.Schema] = t
+		} else {
+			s.databaseOf[t.Key] = t.Database
 		}
 	}
-	s.executesAll = map[string]bool{}
-	for _, d := range s.defaults {
-		t := s.tenantBySchema[d.schema]
-		s.executesAll[d.schema] = s.executesAll[d.schema] || t != nil && d.objectType == "f" && slices.ContainsFunc(s.acls[d.acl], func(p privilege) bool {
-			return p.grantee != 0 && s.name(p.grantee) == t.Role
-		})
+	for i := range d.tenants {
+		t := &d.tenants[i]
+		if t.Retired != "" {
+			s.addRetired(t, shared)
+		}
+		if t.Database != "" && s.schemas[t.Schema] != nil && s.tenantBySchema[t.Schema] == nil {
+			s.tenantBySchema[t.Schema] = &Tenant{Key: t.Key, Schema: t.Schema, Retired: t.Role + t.Retired, Database: t.Database}
+		}
 	}
 	return s
 }
+
+// ofTenant is the system of a tenant's own database.
+func (s *system) ofTenant(t *Tenant, c *catalog) *system {
+	other := *s
+	other.catalog, other.own, other.others, other.missing = c, t, nil, nil
+	other.here, other.tenantBySchema = []*Tenant{t}, map[string]*Tenant{t.Schema: t}
+	return &other
+}
+
+// databases are the systems of all databases, that of the stacks first.
+func (s *system) databases() []*system { return append([]*system{s}, s.others...) }
+
+// left reports whether a tenant's schema is one that it has left for a database of its own.
+func (s *system) left(t *Tenant) bool { return s.own == nil && t.Database != "" }
 
 // classify sets the kinds that do not depend on the stacks.
 func (s *system) classify() {
@@ -83,245 +102,17 @@ func (s *system) classify() {
 			s.kinds[id] = KindOther
 		}
 	}
-	owner := s.databaseOwner()
-	if owner == 0 || s.kinds[owner] == KindSuperuser {
+	if s.owner == 0 || s.kinds[s.owner] == KindSuperuser {
 		return
 	}
-	s.kinds[owner] = KindDeployer
-	for _, m := range s.edges[owner] {
+	s.kinds[s.owner] = KindDeployer
+	for _, m := range s.edges[s.owner] {
 		// The role that made the owner, such as the server's administrator, can get all that the
 		// owner has. From PostgreSQL 16 on it has the admin option and nothing more.
 		if m.admin && !m.inherit && !m.set && s.kinds[m.member] == KindOther {
 			s.kinds[m.member] = KindDeployer
 		}
 	}
-}
-
-// addShared adds the roles that exist once, and returns them. One that the server does not have is 0.
-func (s *system) addShared() map[policy.Role]oid {
-	shared := map[policy.Role]oid{
-		policy.App:             s.manage(s.app, KindApp, "", "roles.app"),
-		policy.Admin:           s.manage(s.admin, KindAdmin, "", "roles.admin"),
-		policy.AllTenants:      s.manage(s.allTenants, KindGroup, "", "roles.allTenants"),
-		policy.AllTenantsAdmin: s.manage(s.allTenantsAdmin, KindGroup, "", "roles.allTenantsAdmin"),
-	}
-	for role, id := range shared {
-		s.noLogin[id] = !policy.LogsIn(role)
-	}
-	s.expect(policy.SharedMemberships(), shared)
-	s.configure(shared[policy.App], s.settingsOf(s.app, ""))
-	for _, login := range s.logins["app"] {
-		s.addLogins(shared[policy.App], login, KindApp, "", "roles.app", s.app)
-	}
-	for _, login := range s.logins["admin"] {
-		s.addAdminLogins(shared[policy.Admin], login)
-	}
-	return shared
-}
-
-// addReader adds a reader and its alternating logins.
-func (s *system) addReader(key string, shared map[policy.Role]oid) {
-	path, name := config.Join("readers", key), s.readers[key]
-	if name == "" {
-		name = s.roleBehind(s.logins[key][0])
-	}
-	reader := s.manage(name, KindReader, "", path)
-	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.App: shared[policy.App], policy.Reader: reader})
-	s.configure(reader, s.settingsOf(name, ""))
-	for _, login := range s.logins[key] {
-		s.addLogins(reader, login, KindReader, "", path, name)
-	}
-}
-
-// addTenant adds the role of a tenant, its alternating logins, and the role that reserves its schema's
-// name.
-func (s *system) addTenant(t *Tenant, shared map[policy.Role]oid) {
-	path, name := config.Join("tenants", t.Key), t.Role+t.Retired // of which one is empty
-	role := s.manage(name, KindTenant, t.Key, path)
-	roles := map[policy.Role]oid{policy.AllTenants: shared[policy.AllTenants], policy.AllTenantsAdmin: shared[policy.AllTenantsAdmin], policy.Tenant: role}
-	if t.Database != "" {
-		delete(roles, policy.AllTenants)
-	}
-	s.expect(policy.TenantMemberships(), roles)
-	s.configure(role, s.settingsOf(name, "", t.Schema))
-	if t.Retired == "" {
-		s.addLogins(role, t.Login, KindTenantLogin, t.Key, path, name, t.Schema)
-		s.addAgents(t, roles)
-	} else {
-		s.addRetired(t, role, roles)
-	}
-	if t.Schema != name && t.Database == "" {
-		s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
-	}
-}
-
-// addAgents adds the agents of a tenant and their group role.
-func (s *system) addAgents(t *Tenant, roles map[policy.Role]oid) {
-	if t.AgentsRole == "" {
-		return
-	}
-	path := config.Join("tenants", t.Key) + ".agents"
-	roles[policy.Agents] = s.manage(t.AgentsRole, KindAgents, t.Key, path)
-	s.noLogin[roles[policy.Agents]] = true
-	for _, key := range sortedKeys(t.Agents) {
-		name := s.roleBehind(t.Agents[key])
-		roles[policy.Agent] = s.manage(name, KindAgent, t.Key, config.Join(path, key))
-		s.expect(policy.AgentMemberships(), roles)
-		s.configure(roles[policy.Agent], s.settingsOf(name, "", t.Schema))
-		s.addLogins(roles[policy.Agent], t.Agents[key], KindAgent, t.Key, config.Join(path, key), name, t.Schema)
-	}
-}
-
-// addRetired adds what the outputs do not have of a retired tenant: its alternating logins, and its
-// agents. Nobody may log in as one of them.
-func (s *system) addRetired(t *Tenant, role oid, roles map[policy.Role]oid) {
-	s.noLogin[role] = true
-	path := config.Join("tenants", t.Key)
-	alternating := func(of oid, kind string) {
-		for _, suffix := range config.AlternatingSuffixes() {
-			if r := s.byName[s.name(of)+"_"+suffix]; of != 0 && r != nil && s.isMember(of, r.oid) {
-				s.manage(r.name, kind, t.Key, path)
-				s.expectLogin(of, r.oid)
-				s.configure(r.oid, s.settingsOf(r.name, s.name(of), t.Schema))
-				s.noLogin[r.oid] = true
-			}
-		}
-	}
-	alternating(role, KindTenantLogin)
-	group := s.byName[config.AgentsRole(t.Retired)]
-	if group == nil || group.login {
-		return
-	}
-	roles[policy.Agents] = s.manage(group.name, KindAgents, t.Key, path)
-	s.noLogin[group.oid] = true
-	for _, m := range s.edges[group.oid] {
-		if s.trusted(m.member) {
-			continue // from PostgreSQL 16 on whoever made the group role is a member of it
-		}
-		roles[policy.Agent] = s.manage(s.name(m.member), KindAgent, t.Key, path)
-		s.noLogin[m.member] = true
-		s.expect(policy.AgentMemberships(), roles)
-		s.configure(m.member, s.settingsOf(s.name(m.member), "", t.Schema))
-		alternating(m.member, KindAgent)
-	}
-}
-
-// settingsOf are the settings that the stacks give a login: of an alternating login that acts as a role,
-// of a role that finds names in the given schemas, and with limits.
-func (s *system) settingsOf(login, actsAs string, schemas ...string) map[string]string {
-	settings := map[string]string{}
-	if actsAs != "" {
-		settings["role"] = actsAs
-	}
-	if path := policy.SearchPath(s.extensionSchema, schemas...); len(path) > 0 {
-		settings["search_path"] = strings.Join(path, ", ")
-	}
-	for name, milliseconds := range map[string]int{
-		"statement_timeout": s.limits[login].StatementTimeout, "idle_in_transaction_session_timeout": s.limits[login].IdleInTransactionSessionTimeout,
-	} {
-		if milliseconds > 0 {
-			settings[name] = strconv.Itoa(milliseconds)
-		}
-	}
-	return settings
-}
-
-func (c *catalog) databaseOwner() oid {
-	for _, o := range c.objects {
-		if o.kind == "database" {
-			return o.owner
-		}
-	}
-	return 0
-}
-
-// manage records that a role is one of the stacks', or that it is missing, and returns it. A missing
-// role is 0.
-func (s *system) manage(name, kind, tenant, path string) oid {
-	r := s.byName[name]
-	if r == nil {
-		finding := Finding{
-			Rule: ruleRoleMissing, Tenant: tenant, Subject: name,
-			Text: "the stack has the role " + name + " (" + path + "), but the server does not",
-			Fix:  "pulumi up --refresh",
-		}
-		if !slices.Contains(s.missing, finding) {
-			s.missing = append(s.missing, finding)
-		}
-		return 0
-	}
-	if s.kinds[r.oid] != KindSuperuser || kind != KindAdmin {
-		s.kinds[r.oid] = kind
-	}
-	if tenant != "" {
-		s.tenantOf[r.oid] = tenant
-	}
-	return r.oid
-}
-
-// expect records the memberships of the policy between the given roles. A role that is missing is 0.
-func (s *system) expect(memberships []policy.Membership, roles map[policy.Role]oid) {
-	for _, m := range memberships {
-		if of, member := roles[m.Of], roles[m.Member]; of != 0 && member != 0 {
-			s.expected[edge{of, member}] = m.AdminOption
-		}
-	}
-}
-
-// expectLogin records that an alternating login is a member of the role that it acts as.
-func (s *system) expectLogin(role, login oid) {
-	if role != 0 && login != 0 {
-		s.expected[edge{role, login}] = false
-	}
-}
-
-func (c *catalog) isMember(role, member oid) bool {
-	return slices.ContainsFunc(c.edges[role], func(m membership) bool { return m.member == member })
-}
-
-// configure records the settings that the stacks give a role.
-func (s *system) configure(role oid, settings map[string]string) {
-	if role != 0 && len(settings) > 0 {
-		s.configured[role] = settings
-	}
-}
-
-// addLogins adds the alternating logins of a role, which act as actsAs, if login is one of them. Without
-// alternating logins the login is the role itself.
-func (s *system) addLogins(role oid, login, kind, tenant, path, actsAs string, schemas ...string) {
-	if role == 0 || login == s.roles[role].name {
-		return
-	}
-	for _, suffix := range config.AlternatingSuffixes() {
-		name := s.roles[role].name + "_" + suffix
-		id := s.manage(name, kind, tenant, path)
-		s.expectLogin(role, id)
-		s.configure(id, s.settingsOf(name, actsAs, schemas...))
-	}
-}
-
-// addAdminLogins adds the login of the admin, and the alternating logins that act as it, if any.
-func (s *system) addAdminLogins(admin oid, login string) {
-	base := s.roleBehind(login)
-	if base == s.admin {
-		base = login
-	}
-	id := s.manage(base, KindAdmin, "", "roles.admin.loginName")
-	s.expect(policy.SharedMemberships(), map[policy.Role]oid{policy.Admin: admin, policy.AdminLogin: id})
-	s.configure(id, s.settingsOf(base, s.admin))
-	s.addLogins(id, login, KindAdmin, "", "roles.admin.loginName", s.admin)
-}
-
-// roleBehind is the role that an alternating login acts as, or the login itself if it is none.
-func (c *catalog) roleBehind(login string) string {
-	for _, suffix := range config.AlternatingSuffixes() {
-		base, cut := strings.CutSuffix(login, "_"+suffix)
-		role, member := c.byName[base], c.byName[login]
-		if cut && role != nil && member != nil && c.isMember(role.oid, member.oid) {
-			return base
-		}
-	}
-	return login
 }
 
 // managed reports whether a role is one of the stacks'.
@@ -382,39 +173,4 @@ func (s *system) trusted(id oid) bool {
 	default:
 		return id != 0 && s.name(id) == s.allTenantsAdmin
 	}
-}
-
-var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
-
-// quoted is a name as SQL takes it.
-func quoted(name string) string {
-	if plainName.MatchString(name) || name == "PUBLIC" {
-		return name
-	}
-	return pgx.Identifier{name}.Sanitize()
-}
-
-// quotedObject is an object as GRANT and REVOKE take it.
-func quotedObject(o *object) string {
-	switch o.kind {
-	case "database":
-		return "DATABASE " + quoted(o.name)
-	case "schema":
-		return "SCHEMA " + quoted(o.schema)
-	case "function":
-		name, arguments, _ := strings.Cut(o.name, "(")
-		return "FUNCTION " + quoted(o.schema) + "." + quoted(name) + "(" + arguments
-	case "sequence":
-		return "SEQUENCE " + quoted(o.schema) + "." + quoted(o.name)
-	default:
-		return quoted(o.schema) + "." + quoted(o.name)
-	}
-}
-
-// altered is an object as ALTER takes it.
-func altered(o *object) string {
-	if kindGroup(o.kind) == "table" {
-		return strings.ToUpper(o.kind) + " " + quotedObject(o)
-	}
-	return quotedObject(o)
 }

@@ -12,8 +12,12 @@ import (
 // writeText writes a report for a terminal: what is wrong first.
 func writeText(w io.Writer, r Report) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s in the database %s, PostgreSQL %s: %s, %s\n",
-		r.Taken.Format("2006-01-02 15:04 UTC"), count(len(r.Violations), "violation"), r.Database, r.Server, count(len(r.Tenants), "tenant"), count(len(r.Objects), "object"))
+	databases := "the database " + r.Database
+	if own := r.ownDatabases(); own > 0 {
+		databases += " and " + count(own, "database") + " of tenants"
+	}
+	fmt.Fprintf(&b, "%s: %s in %s, PostgreSQL %s: %s, %s\n",
+		r.Taken.Format("2006-01-02 15:04 UTC"), count(len(r.Violations), "violation"), databases, r.Server, count(len(r.Tenants), "tenant"), count(len(r.Objects), "object"))
 	if err := writeFindings(&b, r.Violations); err != nil {
 		return err
 	}
@@ -35,6 +39,16 @@ func writeText(w io.Writer, r Report) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// ownDatabases is the number of databases of single tenants.
+func (r Report) ownDatabases() (n int) {
+	for _, o := range r.Objects {
+		if o.Kind == "database" && o.Database != "" {
+			n++
+		}
+	}
+	return n
 }
 
 func count(n int, what string) string {

@@ -62,15 +62,7 @@ func (s *system) why(w io.Writer, question []string) error {
 	if !known {
 		problems = append(problems, fmt.Errorf("why: %s is no verb; give one of %s", config.Show(verb), strings.Join(verbs, ", ")))
 	}
-	o := s.object(question[2])
-	for _, other := range s.others {
-		if o == nil {
-			if o = other.object(question[2]); o != nil {
-				s = other
-				break
-			}
-		}
-	}
+	s, o := s.find(question[2], verb)
 	if o == nil {
 		problems = append(problems, fmt.Errorf("why: %s is no object that the audit reads; give the database, a schema, or schema.name in a tenant's schema", config.Show(question[2])))
 	} else if kind := o.kind; known && !slices.Contains(verbsFor(kind), verb) {
@@ -84,13 +76,32 @@ func (s *system) why(w io.Writer, question []string) error {
 	return err
 }
 
-// object is the object of this name, nil if there is none.
-func (c *catalog) object(name string) *object {
-	i := slices.IndexFunc(c.objects, func(o *object) bool { return o.String() == name })
-	if i < 0 {
-		return nil
+// find is the object of this name, and the system of its database. o is nil if there is none. Of several
+// with the name it is the one that the verb applies to. A schema comes before a database of its name, and
+// the tenant's schema before one that the tenant has left.
+func (s *system) find(name, verb string) (of *system, o *object) {
+	of, best := s, -1
+	for _, system := range s.databases() {
+		for _, found := range system.objects {
+			if found.String() != name {
+				continue
+			}
+			rank := 0
+			if slices.Contains(verbsFor(found.kind), verb) {
+				rank += 4
+			}
+			if tenant := system.tenantBySchema[found.schema]; tenant == nil || !system.left(tenant) {
+				rank += 2
+			}
+			if found.kind != "database" {
+				rank++
+			}
+			if rank > best {
+				of, o, best = system, found, rank
+			}
+		}
 	}
-	return c.objects[i]
+	return of, o
 }
 
 // answer is yes, in part or no, and why.
@@ -98,10 +109,13 @@ func (s *system) answer(who *role, verb string, o *object) (answer string, lines
 	if who.super {
 		return "yes", []string{who.name + " is a superuser and may do everything"}
 	}
-	if s.own != nil && o.kind != "database" {
-		line, ok := s.chain(who, s.object(s.own.Database), "CONNECT")
-		if lines = []string{line}; !ok {
-			return "no", lines
+	if o.kind != "database" && who.login && verb != "owns" {
+		line, ok := s.chain(who, s.itself, "CONNECT")
+		if !ok {
+			return "no", []string{line}
+		}
+		if s.own != nil {
+			lines = []string{line}
 		}
 	}
 	whole := o.kind == "schema" && (verb == "reads" || verb == "writes")
@@ -162,7 +176,7 @@ func (s *system) chain(who *role, o *object, privilege string) (line string, ok 
 		if privilege == "" && !owns || privilege != "" && !owns && own.privilege.name != privilege {
 			continue
 		}
-		if s.kinds[own.role] != KindPredefined || len(s.edges[own.role]) > 0 {
+		if s.kinds[own.role] != KindPredefined || len(s.memberships(own.role)) > 0 {
 			others[s.name(own.role)] = true
 		}
 		way, reached := reach{}, own.role == 0

@@ -88,15 +88,6 @@ func (s *Source) Settings(database string) (*pgx.ConnConfig, error) {
 	return s.asProvider(cfg)
 }
 
-// SettingsOf are Settings of another database of the server that has the stacks' database.
-func (s *Source) SettingsOf(database, other string) (*pgx.ConnConfig, error) {
-	cfg, err := s.Settings(database)
-	if err == nil {
-		cfg.Database = other
-	}
-	return cfg, err
-}
-
 // Connect connects to a database of the stacks' server.
 func (s *Source) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	cfg, err := s.Settings(database)

@@ -16,14 +16,15 @@ const letters = { read: "r", write: "w", create: "c", own: "o", use: "u", connec
 
 // Columns of the matrix: to which one an access belongs depends on whose object it is. By design the
 // groups are the admin's way to the tenants, and the tenants' way to the database.
-const columns = ["the tenant", "app", "readers", "admin", "deployer", "PUBLIC", "other tenants", "everyone else"];
-const columnOfKind = { app: 1, reader: 2, admin: 3, deployer: 4, PUBLIC: 5 };
+const columns = ["the tenant", "its agents", "app", "readers", "admin", "deployer", "PUBLIC", "other tenants", "everyone else"];
+const columnOfKind = { app: 2, reader: 3, admin: 4, deployer: 5, PUBLIC: 6 };
 function columnOf({ who, expected }, tenant) {
-  const principal = principals.get(who);
+  const principal = principals.get(who), own = tenant === undefined || principal?.tenant === tenant;
   switch (principal?.kind) {
-    case "tenant": case "tenant login": return tenant === undefined || principal.tenant === tenant ? 0 : 6;
-    case "group": return !expected ? 7 : tenant === undefined ? 0 : 3;
-    default: return columnOfKind[principal?.kind] ?? 7;
+    case "tenant": case "tenant login": return own ? 0 : 7;
+    case "agent": case "agents": return own ? 1 : 7;
+    case "group": return !expected ? 8 : tenant === undefined ? 0 : 4;
+    default: return columnOfKind[principal?.kind] ?? 8;
   }
 }
 
@@ -52,13 +53,14 @@ function cellsOf(some, tenant) {
   return cells;
 }
 
-// Groups are the tenants with their schema, what is in it, and what a search finds them by.
+// Groups are the tenants with their schema, what is in it, their own database if they have one, and what a
+// search finds them by.
 const groups = tenants.map((tenant) => ({ tenant, schema: null, objects: [], violations: 0, unexpected: false, open: false, words: "" }));
 const byKey = new Map(groups.map((group) => [group.tenant.key, group]));
 const bySchema = new Map(groups.map((group) => [group.tenant.schema, group]));
 for (const object of objects) {
   const group = byKey.get(object.tenant);
-  if (group && object.kind === "schema") group.schema = object;
+  if (group && object.kind === "schema" && object.database === group.tenant.database) group.schema = object;
   else group?.objects.push(object);
 }
 for (const finding of violations) {
@@ -67,7 +69,7 @@ for (const finding of violations) {
 }
 const all = (group) => (group.schema ? [group.schema, ...group.objects] : group.objects);
 for (const group of groups) {
-  const words = new Set([group.tenant.key, group.tenant.role, group.tenant.login, group.tenant.retired, group.tenant.schema]);
+  const words = new Set([group.tenant.key, group.tenant.role, group.tenant.login, group.tenant.retired, group.tenant.schema, group.tenant.database, ...Object.values(group.tenant.agents || {})]);
   for (const object of group.objects) words.add(object.name);
   for (const list of new Set(all(group).map((object) => object.access))) {
     for (const access of lists[list] || []) {
@@ -79,7 +81,8 @@ for (const group of groups) {
 }
 
 const taken = new Date(report.taken).toLocaleString("en-GB", { timeZone: "UTC", dateStyle: "medium", timeStyle: "short" });
-byId("subject").textContent = `of ${report.database}, PostgreSQL ${report.server}, ${taken} UTC`;
+const own = objects.filter((object) => object.kind === "database" && object.database);
+byId("subject").textContent = `of ${report.database}${own.length ? ` and ${counted(own.length, "database")} of tenants` : ""}, PostgreSQL ${report.server}, ${taken} UTC`;
 const verdict = violations.length ? counted(violations.length, "violation") : "No violations";
 document.title = `${verdict}: access audit of ${report.database}`;
 byId("verdict").className = violations.length ? "bad" : "";
@@ -95,7 +98,7 @@ function findingOf(finding) {
     if (text) td.append(byKey.has(key) ? link(key, text) : element("span", { className: "name", textContent: text }));
     return td;
   };
-  const text = element("td", {}, element("p", { textContent: finding.text }));
+  const text = element("td", {}, element("p", { textContent: (finding.database ? `In the database ${finding.database}: ` : "") + finding.text }));
   if (finding.fix) text.append(element("p", { className: "soft" }, "Fix: ", element("code", { textContent: finding.fix })));
   return element("tr", { className: "finding" },
     cell("tenant", finding.tenant, finding.tenant), cell("subject", finding.subject), cell("object", finding.object, bySchema.get(finding.object)?.tenant.key), text);
@@ -115,7 +118,7 @@ for (const [rule, found] of Map.groupBy(violations, (finding) => finding.rule)) 
 
 byId("notes").hidden = !notes.length;
 for (const note of notes) {
-  const head = [note.rule, note.tenant, note.subject, note.object].filter(Boolean).join(" · ");
+  const head = [note.rule, note.tenant, note.subject, note.database, note.object].filter(Boolean).join(" · ");
   byId("notes-list").append(element("dt", { className: "name", textContent: head }), element("dd", { textContent: note.text + (note.fix ? ` Fix: ${note.fix}` : "") }));
 }
 
@@ -165,6 +168,7 @@ function bodyOf(group) {
   const button = element("button", { type: "button", tabIndex: -1, textContent: key, ariaExpanded: "false" });
   const head = element("th", { scope: "row" }, button, soft(counted(group.objects.length, "object")));
   if (group.tenant.schema !== group.tenant.role) button.title = `schema ${group.tenant.schema}`;
+  if (group.tenant.database) head.append(soft(`database ${group.tenant.database}`));
   if (group.tenant.retired) head.append(soft("retired"));
   if (!group.schema) head.append(" ", element("span", { className: "unexpected", textContent: "! no schema" }));
   if (group.violations) head.append(" ", element("span", { className: "unexpected", textContent: `! ${counted(group.violations, "violation")}` }));
@@ -172,7 +176,7 @@ function bodyOf(group) {
   const expand = () => {
     body.querySelectorAll("tr.object, tr.object + tr.detail").forEach((row) => row.remove());
     button.ariaExpanded = String(group.open);
-    if (group.open) body.append(...all(group).map((object) => rowOf([object], key, element("th", { scope: "row" }, object.name || object.schema, soft(object.kind)), "object")));
+    if (group.open) body.append(...all(group).map((object) => rowOf([object], key, element("th", { scope: "row" }, object.name || object.schema, soft(object.kind + (object.database === group.tenant.database ? "" : ` in ${report.database}`))), "object")));
   };
   button.addEventListener("click", () => { group.open = !group.open; expand(); });
   expand();
@@ -195,7 +199,7 @@ function more() {
 
 // view is what the address says: a search, only what is unexpected, or one tenant with its objects.
 let view = new URLSearchParams();
-const database = objects.find((object) => object.kind === "database");
+const database = objects.find((object) => object.kind === "database" && !object.database);
 function show() {
   const tenant = view.get("tenant"), only = view.has("only"), words = (view.get("search") ?? "").toLowerCase().split(/\s+/);
   found = tenant !== null ? groups.filter((group) => group.tenant.key === tenant)

@@ -225,11 +225,11 @@ func TestPage(t *testing.T) {
 	expect(b, `document.getElementById("notes-list").textContent`, "deployer · platform_ownerit owns the database, deploys the stacks and so can give itself anything")
 
 	t.Log("a row sums up, a cell says who and why, and hides it again")
-	expect(b, `[...document.querySelectorAll("tr.database th, tr.database td")].map((cell) => cell.textContent).join("|")`, "ai_platform the database|x|x|x|x|cox|||")
-	expect(b, `[...`+globex+`.cells].map((cell) => cell.textContent).join("|")`, "globex 3 objects|rwu|ru|ru|rwcou|||! rwu|")
-	expect(b, `[...document.querySelectorAll("tr.tenant")[4].cells].map((cell) => cell.textContent).join("|")`, "umbrella 3 objects|rwu|ru|ru|rwcou||||! u")
+	expect(b, `[...document.querySelectorAll("tr.database th, tr.database td")].map((cell) => cell.textContent).join("|")`, "ai_platform the database|x||x|x|x|cox|||")
+	expect(b, `[...`+globex+`.cells].map((cell) => cell.textContent).join("|")`, "globex 3 objects|rwu||ru|ru|rwcou|||! rwu|")
+	expect(b, `[...document.querySelectorAll("tr.tenant")[4].cells].map((cell) => cell.textContent).join("|")`, "umbrella 3 objects|rwu||ru|ru|rwcou||||! u")
 	for _, want := range []string{"! tenant_acme: use on the schema (member of tenant_globex)! tenant_acme: read, write on 3 objects (member of tenant_globex)", ""} {
-		b.run(globex + `.cells[7].querySelector("button").click()`)
+		b.run(globex + `.cells[8].querySelector("button").click()`)
 		expect(b, `document.querySelector("tr.detail")?.textContent ?? ""`, want)
 	}
 
@@ -238,7 +238,7 @@ func TestPage(t *testing.T) {
 	b.do(chromedp.KeyEvent("\r"))
 	expect(b, objectRows, 4)
 	expect(b, `[...document.querySelectorAll("tr.object")].slice(0, 2).map((row) => row.textContent).join()`, "tenant_globex schemauuucou! u,documents tablerwrrrwo! rw")
-	expect(b, `document.querySelectorAll("tr.object")[1].cells[7].querySelector("button").title`, "! tenant_acme: read, write (member of tenant_globex)")
+	expect(b, `document.querySelectorAll("tr.object")[1].cells[8].querySelector("button").title`, "! tenant_acme: read, write (member of tenant_globex)")
 	b.do(chromedp.KeyEvent("\r"))
 	expect(b, objectRows, 0)
 
@@ -271,6 +271,43 @@ func TestPage(t *testing.T) {
 	b.do(chromedp.Click(`#findings td:nth-child(3) a[href="#tenant=globex"]`, chromedp.ByQuery))
 	b.until(tenantRows + " === 1")
 	expect(b, tenantNames, "globex")
+}
+
+// Agents have a column of their own, and a tenant's own database is with the tenant.
+func TestAgentsAndDatabases(t *testing.T) {
+	list := func(who, right string, expected bool) []record {
+		return []record{{"who": who, "rights": []string{right}, "path": "direct", "expected": expected}}
+	}
+	b := open(t, record{
+		"version": 1, "taken": "2026-11-23T09:30:00Z", "server": "18.4", "database": "ai_platform",
+		"principals": []record{{"name": "acme_chat", "kind": "agent", "tenant": "acme"}, {"name": "tenant_acme_agents", "kind": "agents", "tenant": "acme"}},
+		"tenants": []record{
+			{"key": "acme", "role": "tenant_acme", "login": "tenant_acme", "schema": "tenant_acme", "database": "acme_db", "agents": record{"chat": "acme_chat"}, "agentsRole": "tenant_acme_agents"},
+			{"key": "globex", "role": "tenant_globex", "login": "tenant_globex", "schema": "tenant_globex"},
+		},
+		"objects": []record{
+			{"kind": "database", "name": "ai_platform", "access": 0},
+			{"kind": "schema", "schema": "tenant_acme", "tenant": "acme", "access": 0},
+			{"kind": "schema", "schema": "tenant_globex", "tenant": "globex", "access": 3},
+			{"kind": "database", "name": "acme_db", "tenant": "acme", "database": "acme_db", "access": 1},
+			{"kind": "schema", "schema": "tenant_acme", "tenant": "acme", "database": "acme_db", "access": 2},
+		},
+		"accessLists": [][]record{{}, list("acme_chat", "connect", true), list("tenant_acme_agents", "use", true), list("acme_chat", "use", false)},
+		"violations":  []record{{"rule": "tenant-reaches-tenant", "tenant": "acme", "subject": "acme_chat", "object": "x", "text": "it is open", "database": "acme_db"}},
+		"notes":       []record{{"rule": "extension", "object": "cube", "text": "old", "database": "acme_db"}},
+	})
+	expect(b, `document.getElementById("subject").textContent`, "of ai_platform and 1 database of tenants, PostgreSQL 18.4, 23 Nov 2026, 09:30 UTC")
+	expect(b, `document.querySelector("#findings td:last-child p").textContent`, "In the database acme_db: it is open")
+	expect(b, `document.querySelector("dt").textContent`, "extension · acme_db · cube")
+	expect(b, `document.querySelector("tr.database th").textContent`, "ai_platform the database")
+	expect(b, `[...document.querySelector("tr.tenant").cells].map((cell) => cell.textContent).join("|")`, "acme 2 objects database acme_db ! 1 violation||ux|||||||")
+	expect(b, `[...`+globex+`.cells].map((cell) => cell.textContent).join("|")`, "globex 0 objects||||||||! u|")
+	b.run(`document.querySelector("tr.tenant th button").click()`)
+	expect(b, `[...document.querySelectorAll("tr.object th")].map((head) => head.textContent).join()`, "tenant_acme schema,tenant_acme schema in ai_platform,acme_db database")
+	b.searchFor("acme_chat")
+	expect(b, tenantNames, "acme,globex")
+	b.searchFor("acme_db")
+	expect(b, tenantNames, "acme")
 }
 
 func TestNothing(t *testing.T) {
@@ -367,7 +404,7 @@ var keep = flag.String("screenshot", "", "where to keep the picture that TestScr
 // The page fits wide and narrow windows, and can be read in light and in dark ones.
 func TestScreenshot(t *testing.T) {
 	b := open(t, sample(fiveTenants, 3))
-	b.run(globex + `.querySelector("th button").click(); ` + globex + `.cells[7].querySelector("button").click()`)
+	b.run(globex + `.querySelector("th button").click(); ` + globex + `.cells[8].querySelector("button").click()`)
 	for _, scheme := range []string{"dark", "light"} {
 		for _, width := range []int{400, 1400} {
 			b.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}), chromedp.EmulateViewport(int64(width), 950))

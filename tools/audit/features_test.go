@@ -1,0 +1,225 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tenant-permissions/dev/postgres"
+	"tenant-permissions/tools/connect"
+)
+
+// features are the outputs of a stack with agents, an extension, limits, a reader that expires, and a
+// tenant with a database of its own.
+func features() string {
+	return stack(func(o record) {
+		names := record{"acme": "tenant_acme", "globex": "tenant_globex"}
+		o["tenant_role_names"], o["tenant_login_names"], o["tenant_schema_names"] = names, names, record{"acme": "tenant_acme", "globex": "tenant_globex", "umbrella": "tenant_umbrella"}
+		o["retired_role_names"] = record{"umbrella": "tenant_umbrella"}
+		o["tenant_database_names"] = record{"acme": "acme_db", "globex": "postgres", "umbrella": "postgres"}
+		o["tenant_agent_login_names"], o["tenant_agents_role_names"] = record{"globex": record{"chat": "globex_chat"}}, record{"globex": "tenant_globex_agents"}
+		o["role_names"], o["login_names"] = record{"app": "app", "admin": "admin", "oncall": "oncall"}, record{"app": "app", "admin": "admin_login", "oncall": "oncall"}
+		o["extension_schema_name"], o["extension_versions"] = "extensions", record{"cube": ""}
+		limit := func(connections, statement int) record {
+			return record{"connectionLimit": connections, "statementTimeout": statement, "idleInTransactionSessionTimeout": 0}
+		}
+		oncall := limit(-1, 0)
+		oncall["validUntil"] = "2099-01-01T00:00:00Z"
+		o["login_limits"] = record{"globex_chat": limit(3, 15000), "umbrella_chat": limit(-1, 0), "oncall": oncall, "tenant_globex": limit(-1, 0), "tenant_acme": limit(-1, 0)}
+	})
+}
+
+// closed are the statements that make a database one of the stack, with the schema of a tenant.
+func closed(database, schema, connects string) []string {
+	return []string{
+		"REVOKE ALL ON DATABASE " + database + " FROM PUBLIC", "GRANT CONNECT ON DATABASE " + database + " TO app, auditor, " + connects,
+		"GRANT CONNECT, CREATE ON DATABASE " + database + " TO admin", "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT USAGE ON SCHEMAS TO app", "ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT SELECT ON TABLES TO app",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE admin GRANT SELECT ON SEQUENCES TO app", "ALTER DEFAULT PRIVILEGES FOR ROLE admin REVOKE ALL ON FUNCTIONS FROM PUBLIC",
+		"SET ROLE admin", "CREATE SCHEMA extensions", "GRANT USAGE ON SCHEMA extensions TO " + connects,
+		"CREATE SCHEMA " + schema, "GRANT USAGE ON SCHEMA " + schema + " TO " + schema,
+		"ALTER DEFAULT PRIVILEGES IN SCHEMA " + schema + " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO " + schema,
+		"ALTER DEFAULT PRIVILEGES IN SCHEMA " + schema + " GRANT USAGE, SELECT ON SEQUENCES TO " + schema,
+		"CREATE TABLE " + schema + ".docs (id int)", "RESET ROLE", "CREATE EXTENSION cube SCHEMA extensions",
+	}
+}
+
+// deployFeatures makes the server what features says. It returns superusers of the stack's database and of the
+// tenant's.
+func deployFeatures(t *testing.T) (server *postgres.Server, shared, own *pgx.Conn) {
+	t.Helper()
+	server, shared = newServer(t)
+	execute(t, shared, "CREATE ROLE auditor LOGIN PASSWORD 'auditor-password'", "CREATE ROLE stranger LOGIN",
+		"CREATE ROLE app LOGIN", "ALTER ROLE app SET search_path TO pg_catalog, extensions", "CREATE ROLE admin CREATEROLE",
+		"CREATE ROLE admin_login LOGIN IN ROLE admin", "ALTER ROLE admin_login SET role TO admin", "ALTER ROLE admin_login SET search_path TO pg_catalog, extensions",
+		"CREATE ROLE everyone", "CREATE ROLE everyone_admin NOINHERIT", "GRANT app TO admin WITH ADMIN OPTION", "GRANT everyone_admin TO admin",
+		"CREATE ROLE oncall LOGIN IN ROLE app VALID UNTIL '2099-01-01 00:00:00Z'", "ALTER ROLE oncall SET search_path TO pg_catalog, extensions",
+		"CREATE ROLE tenant_globex LOGIN IN ROLE everyone", "CREATE ROLE tenant_globex_agents", "CREATE ROLE globex_chat LOGIN CONNECTION LIMIT 3 IN ROLE everyone, tenant_globex_agents",
+		"CREATE ROLE tenant_umbrella IN ROLE everyone", "CREATE ROLE tenant_umbrella_agents", "CREATE ROLE umbrella_chat IN ROLE everyone, tenant_umbrella_agents", "CREATE ROLE tenant_acme LOGIN",
+		"GRANT tenant_globex, tenant_umbrella, tenant_acme TO everyone_admin WITH ADMIN OPTION",
+		"ALTER ROLE tenant_globex SET search_path TO tenant_globex, extensions", "ALTER ROLE globex_chat SET search_path TO tenant_globex, extensions", "ALTER ROLE globex_chat SET statement_timeout TO 15000",
+		"ALTER ROLE tenant_umbrella SET search_path TO tenant_umbrella, extensions", "ALTER ROLE umbrella_chat SET search_path TO tenant_umbrella, extensions", "ALTER ROLE tenant_acme SET search_path TO tenant_acme, extensions",
+		"CREATE DATABASE acme_db")
+	execute(t, shared, closed("postgres", "tenant_globex", "everyone")...)
+	execute(t, shared, "CREATE SCHEMA tenant_umbrella AUTHORIZATION admin", "GRANT USAGE ON SCHEMA tenant_umbrella TO app",
+		"GRANT USAGE ON SCHEMA tenant_globex TO tenant_globex_agents", "GRANT SELECT ON tenant_globex.docs TO tenant_globex_agents",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE admin IN SCHEMA tenant_globex GRANT SELECT ON TABLES TO tenant_globex_agents",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE admin IN SCHEMA tenant_globex GRANT SELECT ON SEQUENCES TO tenant_globex_agents",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE admin IN SCHEMA tenant_globex GRANT EXECUTE ON FUNCTIONS TO tenant_globex") // executeFunctions
+	own, err := pgx.Connect(t.Context(), server.DSN(server.User, server.Password, "acme_db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := own.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	execute(t, own, closed("acme_db", "tenant_acme", "tenant_acme")...)
+	for name, value := range map[string]string{
+		"PGHOST": server.Host, "PGPORT": fmt.Sprint(server.Port), "PGUSER": "auditor", "PGPASSWORD": "auditor-password", "PGSSLMODE": "disable",
+	} {
+		t.Setenv(name, value)
+	}
+	return server, shared, own
+}
+
+// found are what an audit finds: violations, and notes that the word note precedes. Each is its rule, tenant,
+// subject, object, and the database if it is a tenant's.
+func found(t *testing.T) (names []string) {
+	t.Helper()
+	var out strings.Builder
+	if err := Run(t.Context(), fromStdin(features()), "json", &out); err != nil && !errors.Is(err, ErrViolations) {
+		t.Fatal(err)
+	}
+	var report Report
+	if err := json.Unmarshal([]byte(out.String()), &report); err != nil {
+		t.Fatal(err)
+	}
+	add := func(kind string, findings []Finding) {
+		for _, f := range findings {
+			name := kind + strings.Join([]string{f.Rule, f.Tenant, f.Subject, f.Object}, "|")
+			if f.Database != "" {
+				name += " in " + f.Database
+			}
+			names = append(names, name)
+		}
+	}
+	add("", report.Violations)
+	add("note ", report.Notes)
+	return names
+}
+
+// What is changed by hand is found once, in whichever database it is.
+func TestFeatures(t *testing.T) {
+	server, shared, own := deployFeatures(t)
+	before := found(t)
+	if i := slices.IndexFunc(before, func(name string) bool { return !strings.HasPrefix(name, "note ") }); i >= 0 {
+		t.Fatalf("found %q", before)
+	}
+	definer := func(schema string) string {
+		return "CREATE FUNCTION " + schema + ".f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'SELECT 1'"
+	}
+	expiry := "ALTER ROLE oncall VALID UNTIL '2099-01-01 00:00:00Z'"
+	for _, test := range []struct {
+		in       *pgx.Conn
+		do, undo string
+		want     string // what is found besides
+	}{
+		{shared, "GRANT INSERT ON tenant_globex.docs TO globex_chat", "REVOKE INSERT ON tenant_globex.docs FROM globex_chat", "privilege-unexpected|globex|globex_chat|tenant_globex"},
+		{shared, "GRANT TEMPORARY ON DATABASE postgres TO tenant_globex_agents", "REVOKE TEMPORARY ON DATABASE postgres FROM tenant_globex_agents", "tenant-temporary|globex|tenant_globex_agents|postgres"},
+		{shared, "GRANT tenant_umbrella_agents TO globex_chat", "REVOKE tenant_umbrella_agents FROM globex_chat", "membership-unexpected|globex|globex_chat|tenant_umbrella_agents"},
+		{shared, "GRANT tenant_umbrella_agents TO stranger", "REVOKE tenant_umbrella_agents FROM stranger", "membership-unexpected|umbrella|stranger|tenant_umbrella_agents"},
+		{shared, "REVOKE tenant_globex_agents FROM globex_chat", "GRANT tenant_globex_agents TO globex_chat", "membership-missing|globex|globex_chat|tenant_globex_agents"},
+		{shared, "ALTER ROLE umbrella_chat LOGIN", "ALTER ROLE umbrella_chat NOLOGIN", "login-unexpected|umbrella|umbrella_chat|"},
+		{shared, "ALTER ROLE tenant_acme CREATEDB", "ALTER ROLE tenant_acme NOCREATEDB", "tenant-attribute|acme|tenant_acme|"},
+		{shared, "GRANT tenant_acme TO tenant_globex", "REVOKE tenant_acme FROM tenant_globex", "tenant-reaches-tenant|globex|tenant_globex|tenant_acme"},
+		{shared, `ALTER ROLE globex_chat SET search_path TO "tenant_globex, extensions"`, "ALTER ROLE globex_chat SET search_path TO tenant_globex, extensions", "note setting|globex|globex_chat|search_path"},
+		{shared, "ALTER ROLE app SET statement_timeout TO 1", "ALTER ROLE app RESET statement_timeout", ""}, // these outputs do not have its limits
+		{shared, "ALTER ROLE oncall VALID UNTIL '2020-01-01'", expiry, "note expiry||oncall|"},
+		{shared, "ALTER ROLE oncall VALID UNTIL '2100-01-01'", expiry, "expiry||oncall|"},
+		{shared, definer("tenant_globex"), "DROP FUNCTION tenant_globex.f()", "object-owner|globex|postgres|tenant_globex.f()\npublic-on-functions|globex|PUBLIC|tenant_globex\nsecurity-definer|globex|PUBLIC|tenant_globex.f()"},
+		{shared, "SET ROLE admin;" + definer("tenant_globex") + "; RESET ROLE", "DROP FUNCTION tenant_globex.f()", "security-definer|globex|tenant_globex|tenant_globex.f()"},
+		{shared, "CREATE SCHEMA util; " + definer("util"), "DROP SCHEMA util CASCADE", ""}, // which nobody can use
+		{shared, "CREATE SCHEMA util; GRANT USAGE ON SCHEMA util TO tenant_globex_agents; " + definer("util"), "DROP SCHEMA util CASCADE", "security-definer||PUBLIC|util.f()"},
+		{shared, "CREATE SCHEMA util; GRANT USAGE ON SCHEMA util TO PUBLIC; " + definer("util") + "; REVOKE ALL ON FUNCTION util.f() FROM PUBLIC; GRANT EXECUTE ON FUNCTION util.f() TO stranger", "DROP SCHEMA util CASCADE", ""},
+		{shared, "CREATE SCHEMA util; GRANT USAGE ON SCHEMA util TO app; " + definer("util") + "; ALTER FUNCTION util.f() OWNER TO stranger", "DROP SCHEMA util CASCADE", "note security-definer||PUBLIC|util.f()"},
+		{shared, "CREATE EXTENSION seg SCHEMA tenant_globex", "DROP EXTENSION seg", ""},
+		{shared, "GRANT USAGE ON SCHEMA extensions TO PUBLIC", "REVOKE USAGE ON SCHEMA extensions FROM PUBLIC", "extension-schema||PUBLIC|extensions"},
+		{shared, "CREATE SCHEMA tenant_acme AUTHORIZATION admin; GRANT USAGE ON SCHEMA tenant_acme TO app", "DROP SCHEMA tenant_acme", "note schema-left|acme||tenant_acme"},
+		{shared, "CREATE SCHEMA tenant_acme AUTHORIZATION admin; GRANT USAGE ON SCHEMA tenant_acme TO app, tenant_acme", "DROP SCHEMA tenant_acme", "privilege-unexpected|acme|tenant_acme|tenant_acme\nnote schema-left|acme||tenant_acme"},
+		{own, "CREATE TABLE tenant_acme.own (); ALTER TABLE tenant_acme.own OWNER TO tenant_acme", "DROP TABLE tenant_acme.own", "tenant-owns|acme|tenant_acme|table tenant_acme.own in acme_db"},
+		{own, "ALTER DATABASE acme_db OWNER TO stranger", "ALTER DATABASE acme_db OWNER TO " + server.User, "database-owner|acme|stranger|acme_db in acme_db"},
+		{own, "ALTER DATABASE acme_db OWNER TO tenant_acme", "ALTER DATABASE acme_db OWNER TO " + server.User + "; GRANT CONNECT ON DATABASE acme_db TO tenant_acme", "tenant-owns|acme|tenant_acme|database acme_db"},
+		{own, "GRANT CONNECT ON DATABASE acme_db TO globex_chat", "REVOKE CONNECT ON DATABASE acme_db FROM globex_chat", "connect-unexpected|globex|globex_chat|acme_db in acme_db"},
+		{own, "GRANT CONNECT ON DATABASE acme_db TO stranger", "REVOKE CONNECT ON DATABASE acme_db FROM stranger", "note connect-unexpected||stranger|acme_db"},
+		{own, "GRANT CREATE ON SCHEMA extensions TO tenant_acme", "REVOKE CREATE ON SCHEMA extensions FROM tenant_acme", "extension-schema|acme|tenant_acme|extensions in acme_db"},
+		{own, "REVOKE USAGE ON SCHEMA extensions FROM tenant_acme", "GRANT USAGE ON SCHEMA extensions TO tenant_acme", "extension-schema|acme|tenant_acme|extensions in acme_db"},
+	} {
+		execute(t, test.in, test.do)
+		got := slices.DeleteFunc(found(t), func(name string) bool { return slices.Contains(before, name) })
+		if strings.Join(got, "\n") != test.want {
+			t.Errorf("%s: found %q, want %q", test.do, got, test.want)
+		}
+		execute(t, test.in, test.undo)
+	}
+}
+
+// Questions are answered in every database. The commands that are about roles open the stack's only.
+func TestDatabases(t *testing.T) {
+	_, shared, own := deployFeatures(t)
+	execute(t, own, "GRANT SELECT ON tenant_acme.docs TO stranger", "GRANT USAGE ON SCHEMA tenant_acme TO stranger")
+	execute(t, shared, "CREATE SCHEMA tenant_acme AUTHORIZATION admin", "GRANT USAGE ON SCHEMA tenant_globex TO tenant_acme")
+	for question, want := range map[string]string{
+		"tenant_acme reads tenant_acme.docs": `yes
+  CONNECT on database acme_db: granted to tenant_acme
+  USAGE on schema tenant_acme: granted to tenant_acme
+  SELECT on table tenant_acme.docs: granted to tenant_acme`,
+		"tenant_acme reads tenant_globex.docs": "no\n  CONNECT on database postgres: missing. tenant_acme is neither one of these roles, which have it, nor a member of one: admin, app, auditor, everyone, postgres",
+		"stranger reads tenant_acme.docs":      "no\n  CONNECT on database acme_db: missing. stranger is neither one of these roles, which have it, nor a member of one: admin, app, auditor, postgres, tenant_acme",
+		"tenant_acme uses acme_db":             "yes\n  CONNECT on database acme_db: granted to tenant_acme",
+		"globex_chat reads tenant_globex.docs": "yes\n  USAGE on schema tenant_globex: granted to tenant_globex_agents; globex_chat: member of tenant_globex_agents\n  SELECT on table tenant_globex.docs: granted to tenant_globex_agents; globex_chat: member of tenant_globex_agents",
+	} {
+		var out strings.Builder
+		if err := Why(t.Context(), fromStdin(features()), strings.Fields(question), &out); err != nil || out.String() != question+": "+want+"\n" {
+			t.Errorf("%v: got %swant %s", err, out.String(), want)
+		}
+	}
+
+	// The config can be standard input, which can be read once.
+	file := filepath.Join(t.TempDir(), "outputs.json")
+	if err := os.WriteFile(file, []byte(features()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	withConfig := connect.Source{Outputs: []string{file}, Config: "-", Stdin: strings.NewReader(`{"postgresql:username": {"value": "auditor"}}`), Timeout: time.Minute}
+	if err := Run(t.Context(), &withConfig, "text", t.Output()); err != nil && !errors.Is(err, ErrViolations) {
+		t.Error(err)
+	}
+
+	execute(t, own, "REVOKE CONNECT ON DATABASE acme_db FROM auditor")
+	if err := Run(t.Context(), fromStdin(features()), "text", t.Output()); err == nil || !strings.Contains(err.Error(), "the database acme_db of the tenant acme: ") {
+		t.Errorf("got error %v", err)
+	}
+	if err := Settings(t.Context(), fromStdin(features()), ResetNothing, "", t.Output()); err != nil {
+		t.Error(err)
+	}
+	if err := Sessions(t.Context(), fromStdin(features()), "globex_chat", EndNothing, t.Output()); err != nil {
+		t.Error(err)
+	}
+	if err := own.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, shared, "DROP DATABASE acme_db")
+	if names := found(t); !slices.Contains(names, "database-missing|acme||acme_db") || slices.Contains(names, "schema-missing|acme||tenant_acme") {
+		t.Errorf("found %q", names)
+	}
+}

@@ -1,0 +1,43 @@
+package audit
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// quoted is a name as SQL takes it.
+func quoted(name string) string {
+	if plainName.MatchString(name) || name == "PUBLIC" {
+		return name
+	}
+	return pgx.Identifier{name}.Sanitize()
+}
+
+// quotedObject is an object as GRANT and REVOKE take it.
+func quotedObject(o *object) string {
+	switch o.kind {
+	case "database":
+		return "DATABASE " + quoted(o.name)
+	case "schema":
+		return "SCHEMA " + quoted(o.schema)
+	case "function":
+		name, arguments, _ := strings.Cut(o.name, "(")
+		return "FUNCTION " + quoted(o.schema) + "." + quoted(name) + "(" + arguments
+	case "sequence":
+		return "SEQUENCE " + quoted(o.schema) + "." + quoted(o.name)
+	default:
+		return quoted(o.schema) + "." + quoted(o.name)
+	}
+}
+
+// altered is an object as ALTER takes it.
+func altered(o *object) string {
+	if kindGroup(o.kind) == "table" {
+		return strings.ToUpper(o.kind) + " " + quotedObject(o)
+	}
+	return quotedObject(o)
+}
