@@ -101,7 +101,7 @@ func TestPooler(t *testing.T) {
 		q.refuse(t, transactionPool, "tenant_acme_chat", passwords["tenant_acme_chat"])
 		q.refuse(t, transactionPool, "tenant_acme_chat", "")
 		q.client(t, transactionPool, "tenant_globex", passwords["tenant_globex"]).may(t, "SELECT 1")
-		if _, err := p.tenantctl(t, p.pulumi(t, "stack", "output", "--json"), "sessions", "--role", "tenant_globex", "--end"); err != nil {
+		if err := p.tenantctl(t, p.pulumi(t, "stack", "output", "--json"), "sessions", "--role", "tenant_globex", "--end"); err != nil {
 			t.Error(err)
 		}
 		q.refuse(t, transactionPool, "tenant_globex", passwords["tenant_globex"])
@@ -212,27 +212,25 @@ func (q *pooled) reload(t *testing.T) {
 	}
 }
 
-// tenantctl runs a command with the stack's outputs, and returns what it prints. The output is in the
-// error too.
-func (p *platform) tenantctl(t *testing.T, outputs string, args ...string) (string, error) {
+// tenantctl runs a command with the stack's outputs. What it prints is in the error.
+func (p *platform) tenantctl(t *testing.T, outputs string, args ...string) error {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), tools.tenantctl, append(args, "--outputs", "-")...)
 	cmd.Env = append(os.Environ(), "PGHOST="+p.server.Host, fmt.Sprint("PGPORT=", p.server.Port), "PGUSER="+p.user, "PGPASSWORD="+p.password, "PGSSLMODE=disable")
 	cmd.Stdin = strings.NewReader(outputs)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("tenantctl %s: %w\n%s", strings.Join(args, " "), err, out)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("tenantctl %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	return string(out), err
+	return nil
 }
 
 // writeUserlist has tenantctl write the stack's userlist to a file.
 func (p *platform) writeUserlist(t *testing.T, file string) {
 	t.Helper()
-	if _, err := p.tenantctl(t, p.pulumi(t, "stack", "output", "--json"), "userlist", "--out", file); err == nil || !strings.Contains(err.Error(), "the passwords are masked") {
+	if err := p.tenantctl(t, p.pulumi(t, "stack", "output", "--json"), "userlist", "--out", file); err == nil || !strings.Contains(err.Error(), "the passwords are masked") {
 		t.Errorf("without --show-secrets: got error %v", err)
 	}
-	if _, err := p.tenantctl(t, p.pulumi(t, "stack", "output", "--json", "--show-secrets"), "userlist", "--out", file); err != nil {
+	if err := p.tenantctl(t, p.pulumi(t, "stack", "output", "--json", "--show-secrets"), "userlist", "--out", file); err != nil {
 		t.Fatal(err)
 	}
 	text := read(t, file)

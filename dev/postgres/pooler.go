@@ -149,7 +149,7 @@ func (p *Pooler) Stop() error {
 		return fmt.Errorf("stopping PgBouncer: %w", err)
 	}
 	select {
-	case <-p.done: // its exit code after the signal means nothing
+	case <-p.done: //nolint:errcheck // its exit code after the signal means nothing
 		return nil
 	case <-time.After(readyTimeout):
 		return errors.Join(errors.New("PgBouncer did not stop"), p.kill())

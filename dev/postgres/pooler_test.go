@@ -31,7 +31,7 @@ func TestPooler(t *testing.T) {
 		while :; do sleep 0.05; done`)
 	script.Write(t, programs, "bad", "echo no such setting >&2; exit 1")
 	s := &Server{Host: "127.0.0.1", dir: programs}
-	configure := func(dir string, port int) string {
+	configure := func(dir string, _ int) string {
 		if content, err := os.ReadFile(filepath.Join(dir, "userlist.txt")); err != nil || string(content) != "logins" {
 			t.Errorf("the userlist is %q, %v", content, err)
 		}
