@@ -79,11 +79,17 @@ func (s *system) mayConnect(id oid) bool {
 	})
 }
 
-// checkDatabaseOwner reports a tenant's own database that belongs to somebody else than the stacks'
-// database does. What belongs to a role that must own nothing checkOwned reports.
+// checkDatabaseOwner reports a tenant's own database that belongs to somebody who could not deploy it:
+// neither the owner of the stacks' database, nor a member of it, nor a superuser. What belongs to a role
+// that must own nothing checkOwned reports.
 func (s *system) checkDatabaseOwner(f *findings, o *object) {
 	if s.own == nil || s.kinds[o.owner] == KindDeployer || s.kinds[o.owner] == KindSuperuser || s.ownsNothing(o.owner) {
 		return
+	}
+	if deployer := s.byName[s.deployer]; deployer != nil && !deployer.super {
+		if _, member := s.membersOf(deployer.oid)[o.owner]; member {
+			return
+		}
 	}
 	f.roles[o.owner] = true
 	owner := s.name(o.owner)
@@ -97,14 +103,9 @@ func (s *system) checkDatabaseOwner(f *findings, o *object) {
 func (s *system) noteConnect(f *findings) {
 	databases := map[oid][]string{}
 	for _, other := range s.others {
-		for _, o := range other.objects {
-			if o.kind != "database" {
-				continue
-			}
-			for _, p := range other.acls[o.acl] {
-				if p.name == "CONNECT" && s.kinds[p.grantee] == KindOther && p.grantee != o.owner {
-					databases[p.grantee] = append(databases[p.grantee], o.name)
-				}
+		for _, p := range other.acls[other.itself.acl] {
+			if p.name == "CONNECT" && s.kinds[p.grantee] == KindOther && p.grantee != other.owner {
+				databases[p.grantee] = append(databases[p.grantee], other.itself.name)
 			}
 		}
 	}
