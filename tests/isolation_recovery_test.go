@@ -26,6 +26,7 @@ func TestOwnDatabaseRecovery(t *testing.T) {
 		}
 		p.superuser(t, "tenant_acme").may(t, "CREATE EXTENSION dblink SCHEMA extensions")
 		p.up(t)
+		p.closePublic(t, "tenant_acme")
 		p.clean(t)
 		admin := p.loginTo(t, "tenant_acme", "admin_service_login")
 		makeTables(t, admin, "tenant_acme")
