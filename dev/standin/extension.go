@@ -72,12 +72,7 @@ func (s *server) createExtension(ctx context.Context, extension object) error {
 
 // readExtension takes an extension for gone if its database is.
 func (s *server) readExtension(ctx context.Context, state object) (object, error) {
-	exists := false
-	err := s.transaction(ctx, "", func(tx pgx.Tx) (err error) {
-		exists, err = ask(ctx, tx, "looking for database "+state.text("database"),
-			"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", state.text("database"))
-		return err
-	})
+	exists, err := s.databaseExists(ctx, state.text("database"))
 	if err != nil || !exists {
 		return nil, err
 	}

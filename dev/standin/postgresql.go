@@ -187,6 +187,15 @@ func ask(ctx context.Context, tx pgx.Tx, purpose, sql string, arguments ...any) 
 	return yes, nil
 }
 
+// databaseExists looks for a database, from that of the provider.
+func (s *server) databaseExists(ctx context.Context, name string) (exists bool, err error) {
+	err = s.transaction(ctx, "", func(tx pgx.Tx) error {
+		exists, err = ask(ctx, tx, "looking for database "+name, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name)
+		return err
+	})
+	return exists, err
+}
+
 func quote(name string) string {
 	return pgx.Identifier{name}.Sanitize()
 }

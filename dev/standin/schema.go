@@ -85,12 +85,7 @@ func (s *server) createSchema(ctx context.Context, schema object) error {
 
 // readSchema finds no schema if its database is gone.
 func (s *server) readSchema(ctx context.Context, state object) (object, error) {
-	database := false
-	err := s.transaction(ctx, "", func(tx pgx.Tx) (err error) {
-		database, err = ask(ctx, tx, "looking for database "+state.text("database"),
-			"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", state.text("database"))
-		return err
-	})
+	database, err := s.databaseExists(ctx, state.text("database"))
 	if err != nil || !database {
 		return nil, err
 	}
