@@ -89,7 +89,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 		reader, err := newLogin(ctx, key, config.Join("readers", key)+".name", cfg.Readers[key], postgresql.RoleArgs{
 			Roles:       shared.Names.of(policy.MemberOf(policy.Reader)),
 			SearchPaths: shared.searchPath(),
-			ValidUntil:  pulumi.String(deployed.Expiry(cfg.Readers[key].ValidUntil)),
+			ValidUntil:  pulumi.String(config.Expiry(cfg.Readers[key].ValidUntil)),
 		})
 		if err != nil {
 			return nil, err

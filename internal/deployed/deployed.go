@@ -54,14 +54,6 @@ func InSchema(extension, configured string, deployed pulumi.StringOutput) pulumi
 	}).(pulumi.StringOutput)
 }
 
-// Expiry is PostgreSQL's text of the time at which a password expires: infinity for the zero time.
-func Expiry(at time.Time) string {
-	if at.IsZero() {
-		return "infinity"
-	}
-	return at.UTC().Format("2006-01-02 15:04:05Z")
-}
-
 // ReplacedOnExpiry are the options of a role with the given expiry, none for a role that has none. The
 // provider compares its text with the text that the server shows, which depends on the server's time
 // zone: there would be a difference in every preview. So changes are ignored, and another expiry
@@ -80,7 +72,7 @@ func ReplacedOnExpiry(expiry pulumi.StringPtrInput) []pulumi.ResourceOption {
 // which is in the server's time zone.
 func SameExpiry(path string, configured time.Time, deployed pulumi.StringPtrOutput) pulumi.StringOutput {
 	return deployed.Elem().ApplyT(func(text string) (string, error) {
-		if text == Expiry(configured) {
+		if text == config.Expiry(configured) {
 			return text, nil
 		}
 		for _, layout := range []string{"2006-01-02 15:04:05-07", "2006-01-02 15:04:05-07:00"} {
@@ -89,7 +81,7 @@ func SameExpiry(path string, configured time.Time, deployed pulumi.StringPtrOutp
 			}
 		}
 		return text, fmt.Errorf("%s: the password is valid until %s on the server, and until %s in the config; set it with ALTER ROLE … VALID UNTIL and run pulumi up --refresh, or give another time",
-			path, text, Expiry(configured))
+			path, text, config.Expiry(configured))
 	}).(pulumi.StringOutput)
 }
 

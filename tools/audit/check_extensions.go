@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tenant-permissions/internal/config"
 	"tenant-permissions/internal/policy"
 )
 
@@ -50,7 +51,7 @@ func (s *system) checkLimits(f *findings) {
 		if want.ValidUntil.IsZero() {
 			continue
 		}
-		found := Finding{Rule: ruleExpiry, Subject: name, Fix: fmt.Sprintf("ALTER ROLE %s VALID UNTIL '%s'", quoted(name), want.ValidUntil.UTC().Format("2006-01-02 15:04:05Z"))}
+		found := Finding{Rule: ruleExpiry, Subject: name, Fix: fmt.Sprintf("ALTER ROLE %s VALID UNTIL '%s'", quoted(name), config.Expiry(want.ValidUntil))}
 		switch {
 		case r.validUntil.IsZero():
 			found.Text = "it does not expire, the config says " + want.ValidUntil.Format(time.RFC3339)
