@@ -56,7 +56,7 @@ type manyDatabases struct {
 const samples = 20
 
 // sessionPeriod is how often sessions are counted.
-const sessionPeriod = 500 * time.Millisecond
+const sessionPeriod = 100 * time.Millisecond
 
 // measureDatabases measures both isolations with every number of tenants, then many databases. The
 // results take the place of those of before.
@@ -97,10 +97,14 @@ func (t *tools) measureIsolation(ctx context.Context, m *isolated) (err error) {
 		return err
 	}
 	measured := newMeasurement(layout{Kind: oneStack}, m.Tenants)
-	most := s.watchSessions(ctx)
-	err = s.steps(measured, step{stepUp, func() (cost, error) { return s.up(ctx, tenants) }})
-	m.PeakSessions = max(m.PeakSessions, most())
+	most, err := s.watchSessions(ctx)
 	if err != nil {
+		return err
+	}
+	err = s.steps(measured, step{stepUp, func() (cost, error) { return s.up(ctx, tenants) }})
+	peak, watchErr := most()
+	m.PeakSessions = max(m.PeakSessions, peak)
+	if err := errors.Join(err, watchErr); err != nil {
 		return err
 	}
 	if m.StateBytes, err = s.stateBytes([]*stack{tenants}); err != nil {
@@ -127,34 +131,40 @@ func (t *tools) measureIsolation(ctx context.Context, m *isolated) (err error) {
 	return nil
 }
 
-// watchSessions counts client connections other than its own until it is asked for the largest number.
-func (s *site) watchSessions(ctx context.Context) (most func() int) {
-	stop, largest := make(chan struct{}), make(chan int)
+// watchSessions counts client connections other than its own, now and then every sessionPeriod, until
+// most is called, which returns the largest number.
+func (s *site) watchSessions(ctx context.Context) (most func() (int, error), err error) {
+	conn, err := pgx.Connect(ctx, s.server.DSN(s.server.User, s.server.Password, s.database))
+	if err != nil {
+		return nil, err
+	}
+	peak := 0
+	count := func() error {
+		var now int
+		err := conn.QueryRow(ctx, "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'").Scan(&now)
+		peak = max(peak, now)
+		return err
+	}
+	stop, result := make(chan struct{}), make(chan error)
 	go func() {
-		peak := 0
-		conn, err := pgx.Connect(ctx, s.server.DSN(s.server.User, s.server.Password, s.database))
 		ticker := time.NewTicker(sessionPeriod)
 		defer ticker.Stop()
+		err := count()
 		for {
 			select {
 			case <-ticker.C:
-				var now int
-				if err == nil && conn.QueryRow(ctx, "SELECT count(*) - 1 FROM pg_stat_activity WHERE backend_type = 'client backend'").Scan(&now) == nil {
-					peak = max(peak, now)
-				}
+				err = errors.Join(err, count())
 			case <-stop:
-				if err == nil {
-					_ = conn.Close(context.WithoutCancel(ctx)) // only figures depend on it
-				}
-				largest <- peak
+				result <- errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 				return
 			}
 		}
 	}()
-	return func() int {
+	return func() (int, error) {
 		close(stop)
-		return <-largest
-	}
+		err := <-result
+		return peak, err
+	}, nil
 }
 
 // measureMany makes n databases in plain SQL and connects to some of them.
