@@ -1,4 +1,4 @@
-//go:build breaks
+//go:build breaks || model
 
 package tests
 
