@@ -37,7 +37,7 @@ func (s *system) report(taken time.Time, w *waivers) Report {
 	}
 	found := s.findings(w)
 	r.Violations, r.Waived, r.Notes = found.violations, found.waived, found.notes
-	r.waivable, r.vague, r.ended = found.waivable, found.vague, w.ended()
+	r.waivable, r.vague, r.ended, r.address = found.waivable, found.vague, w.ended(), s.address
 	return r
 }
 

@@ -100,6 +100,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, kno
 			if c.cluster, err = readCluster(ctx, tx); err != nil {
 				return err
 			}
+			c.address = fmt.Sprintf("%s:%d", conn.Config().Host, conn.Config().Port)
 		}
 		if err := c.readObjects(ctx, tx, schemas); err != nil {
 			return err

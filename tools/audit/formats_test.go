@@ -25,7 +25,7 @@ const hostile = "[x](https://example.com) \\ ]]> <b>&\"'\x1b[1m\n{0}"
 // a note.
 func reported() Report {
 	return Report{
-		Taken: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC), Database: hostile, Tenants: []Tenant{{Key: "acme"}, {Key: "globex"}}, Objects: []Object{{Kind: "database"}},
+		Taken: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC), address: "db:5432", Database: hostile, Tenants: []Tenant{{Key: "acme"}, {Key: "globex"}}, Objects: []Object{{Kind: "database"}},
 		Violations: []Finding{
 			{Rule: ruleObjectOwner, Tenant: "globex", Subject: hostile, Object: "tenant_globex.f(text[])", Text: "it owns " + hostile, Fix: "ALTER …"},
 			{Rule: ruleObjectOwner, Tenant: "globex", Subject: hostile, Object: "tenant_globex.f(text[])", Text: "another text"},
@@ -240,7 +240,7 @@ func TestMetrics(t *testing.T) {
 				switch {
 				case label.GetName() == "rule":
 					key += " " + label.GetValue()
-				case label.GetName() == "database" && label.GetValue() != hostile || metric.TimestampMs != nil:
+				case label.GetName() == "database" && label.GetValue() != hostile || label.GetName() == "server" && label.GetValue() != "db:5432" || metric.TimestampMs != nil:
 					t.Errorf("%s: got %v", name, metric)
 				}
 			}

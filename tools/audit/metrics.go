@@ -13,9 +13,9 @@ func writeMetrics(w io.Writer, r Report) error {
 	metric := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP tenant_permissions_audit_%s %s\n# TYPE tenant_permissions_audit_%s gauge\n", name, help, name)
 	}
-	database := label(r.Database)
+	of := fmt.Sprintf(`server="%s",database="%s"`, label(r.address), label(r.Database))
 	// Rules without findings are there with 0, so that no series comes and goes.
-	byRule := func(name, help, level string, findings []Finding, kind string) {
+	byRule := func(name, help, level, kind string, findings []Finding) {
 		metric(name, help)
 		counts := map[string]int{}
 		for _, f := range findings {
@@ -23,13 +23,13 @@ func writeMetrics(w io.Writer, r Report) error {
 		}
 		for _, rule := range Rules() {
 			if rule.Kind == kind || rule.Kind == kindEither {
-				fmt.Fprintf(&b, "tenant_permissions_audit_%s{database=\"%s\",rule=\"%s\",level=\"%s\"} %d\n", name, database, label(rule.Name), level, counts[rule.Name])
+				fmt.Fprintf(&b, "tenant_permissions_audit_%s{%s,rule=\"%s\",level=\"%s\"} %d\n", name, of, label(rule.Name), level, counts[rule.Name])
 			}
 		}
 	}
-	byRule("violations", "Violations by rule, without waived ones.", "error", r.Violations, kindViolation)
-	byRule("waived_violations", "Violations by rule that a waiver accepts.", "error", r.Waived, kindViolation)
-	byRule("notes", "Notes by rule.", "note", r.Notes, kindNote)
+	byRule("violations", "Violations by rule, without waived ones.", "error", kindViolation, r.Violations)
+	byRule("waived_violations", "Violations by rule that a waiver accepts.", "error", kindViolation, r.Waived)
+	byRule("notes", "Notes by rule.", "note", kindNote, r.Notes)
 	for _, one := range []struct {
 		name, help, format string
 		value              any
@@ -41,7 +41,7 @@ func writeMetrics(w io.Writer, r Report) error {
 		{"duration_seconds", "How long the audit took.", "%.3f", r.took.Seconds()},
 	} {
 		metric(one.name, one.help)
-		fmt.Fprintf(&b, "tenant_permissions_audit_%s{database=\"%s\"} "+one.format+"\n", one.name, database, one.value)
+		fmt.Fprintf(&b, "tenant_permissions_audit_%s{%s} "+one.format+"\n", one.name, of, one.value)
 	}
 	b.WriteString("# EOF\n")
 	_, err := io.WriteString(w, b.String())

@@ -25,6 +25,8 @@ type Report struct {
 	// waived.
 	waivable []waived
 	vague    int
+	// address is the server's host:port.
+	address string
 	// ended is the number of waivers whose day has passed.
 	ended int
 	// took is how long the audit took.
