@@ -232,16 +232,11 @@ func (r *waiverReader) until(value, entry *yaml.Node, path string) (day string, 
 
 // show is a value of the file in a message.
 func show(node *yaml.Node) string {
-	switch node.Kind {
-	case yaml.MappingNode:
-		return "a map"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.AliasNode:
-		return "an alias"
-	default:
+	kind, known := map[yaml.Kind]string{yaml.MappingNode: "a map", yaml.SequenceNode: "a list", yaml.AliasNode: "an alias"}[node.Kind]
+	if !known {
 		return config.Show(node.Value)
 	}
+	return kind
 }
 
 // writeWaivable writes the violations as a file of waivers that lacks the reasons and the days.

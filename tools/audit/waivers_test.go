@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // writeFile writes a file of a test and returns its path.
@@ -130,29 +132,37 @@ func TestBadWaivers(t *testing.T) {
 	}
 }
 
-// A function that runs as a narrow owner is waived. What goes beyond the waivers is found.
-func TestWaivers(t *testing.T) {
-	_, shared, own := deployFeatures(t)
+// auditOf is what an audit of the features writes, and whether there are violations.
+func auditOf(t *testing.T, options Options) (out string, violations bool) {
+	t.Helper()
+	var written strings.Builder
+	err := Run(t.Context(), fromStdin(features()), options, &written)
+	if err != nil && !errors.Is(err, ErrViolations) {
+		t.Fatal(err)
+	}
+	return written.String(), err != nil
+}
+
+// reportOf is auditOf in the format json.
+func reportOf(t *testing.T, options Options) (r Report) {
+	t.Helper()
+	options.Format = "json"
+	out, violations := auditOf(t, options)
+	if err := json.Unmarshal([]byte(out), &r); err != nil || violations != (len(r.Violations) > 0) {
+		t.Fatalf("%v, violations: %t: %s", err, violations, out)
+	}
+	return r
+}
+
+// deployPurger makes the server what features says, with a function that runs as a narrow owner. It returns
+// superusers of both databases, and a function that writes the waivers of it with the given last day.
+func deployPurger(t *testing.T) (shared, own *pgx.Conn, until func(day string) Options) {
+	t.Helper()
+	_, shared, own = deployFeatures(t)
 	execute(t, shared, "CREATE ROLE purger", "CREATE ROLE mallory", "GRANT USAGE ON SCHEMA tenant_globex TO purger", "GRANT DELETE ON tenant_globex.docs TO purger", "SET ROLE admin",
 		"CREATE FUNCTION tenant_globex.purge() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'DELETE FROM tenant_globex.docs'",
 		"RESET ROLE", "ALTER FUNCTION tenant_globex.purge() OWNER TO purger")
-	run := func(options Options) (string, error) {
-		var out strings.Builder
-		err := Run(t.Context(), fromStdin(features()), options, &out)
-		if err != nil && !errors.Is(err, ErrViolations) {
-			t.Fatal(err)
-		}
-		return out.String(), err
-	}
-	report := func(options Options) (r Report, err error) {
-		options.Format = "json"
-		out, err := run(options)
-		if err := json.Unmarshal([]byte(out), &r); err != nil {
-			t.Fatal(err)
-		}
-		return r, err
-	}
-	printed, _ := run(Options{Format: "waivers"})
+	printed, violations := auditOf(t, Options{Format: "waivers"})
 	if want := `waivers:
   - rule: object-owner
     role: purger
@@ -172,32 +182,47 @@ func TestWaivers(t *testing.T) {
     text: purger has DELETE on tenant_globex.docs
     reason: ""
     until: ""
-`; !strings.HasSuffix(printed, "\n"+want) {
+`; !violations || !strings.HasSuffix(printed, "\n"+want) {
 		t.Fatalf("got\n%s", printed)
 	}
-	until := func(day string) Options {
+	return shared, own, func(day string) Options {
 		return Options{Waivers: writeFile(t, "waivers.yaml", strings.NewReplacer(`reason: ""`, "reason: the nightly purge", `until: ""`, "until: "+day).Replace(printed))}
 	}
+}
+
+// Waived violations are shown, and make no exit code. They are violations again when the day has passed.
+func TestWaived(t *testing.T) {
+	_, _, until := deployPurger(t)
 	waived := until("9999-12-31")
-	if r, err := report(waived); err != nil || len(r.Waived) != 3 || *r.Waived[0].Waiver != (Waiver{"the nightly purge", "9999-12-31", false}) || len(r.Violations) > 0 {
-		t.Errorf("%v: %+v", err, r.Waived)
+	if r := reportOf(t, waived); len(r.Waived) != 3 || *r.Waived[0].Waiver != (Waiver{"the nightly purge", "9999-12-31", false}) || len(r.Violations) > 0 {
+		t.Errorf("got %+v, %+v", r.Violations, r.Waived)
 	}
-	waived.Format = "text"
-	if text, err := run(waived); err != nil || !strings.Contains(text, ": 0 violations and 3 waived in ") || !strings.Contains(text, "\nWaived\n\nobject-owner (1)\n  globex  purger  tenant_globex.purge()\n") || !strings.Contains(text, "\n    waived until 9999-12-31: the nightly purge\n") {
-		t.Errorf("%v: %s", err, text)
-	}
-	waived.Format = "waivers"
-	if more, err := run(waived); err != nil || !strings.HasSuffix(more, "\nwaivers: []\n") {
-		t.Errorf("%v: %s", err, more)
+	for format, wants := range map[string][]string{
+		"text":    {": 0 violations and 3 waived in ", "\nWaived\n\nobject-owner (1)\n  globex  purger  tenant_globex.purge()\n", "\n    waived until 9999-12-31: the nightly purge\n"},
+		"waivers": {"\nwaivers: []\n"},
+	} {
+		waived.Format = format
+		out, violations := auditOf(t, waived)
+		for _, want := range wants {
+			if violations || !strings.Contains(out, want) {
+				t.Errorf("%q is not in\n%s", want, out)
+			}
+		}
 	}
 	ended := until("2026-01-01")
-	if r, err := report(ended); err == nil || len(r.Waived) > 0 || len(r.Violations) != 3 || *r.Violations[0].Waiver != (Waiver{"the nightly purge", "2026-01-01", true}) {
-		t.Errorf("%v: %+v", err, r.Violations)
+	if r := reportOf(t, ended); len(r.Waived) > 0 || len(r.Violations) != 3 || *r.Violations[0].Waiver != (Waiver{"the nightly purge", "2026-01-01", true}) {
+		t.Errorf("got %+v, %+v", r.Violations, r.Waived)
 	}
 	ended.Format = "text"
-	if text, _ := run(ended); !strings.Contains(text, ": 3 violations in ") || !strings.Contains(text, "\n    the waiver ended on 2026-01-01: the nightly purge\n") {
+	if text, violations := auditOf(t, ended); !violations || !strings.Contains(text, ": 3 violations in ") || !strings.Contains(text, "\n    the waiver ended on 2026-01-01: the nightly purge\n") {
 		t.Error(text)
 	}
+}
+
+// What goes beyond the waivers is found.
+func TestWaivers(t *testing.T) {
+	shared, own, until := deployPurger(t)
+	waived := until("9999-12-31")
 	const unused = "note waiver-unused|"
 	for _, test := range []struct{ do, undo, want string }{
 		{`CREATE TABLE tenant_globex."purge()" (); ALTER TABLE tenant_globex."purge()" OWNER TO purger`, `DROP TABLE tenant_globex."purge()"`, `object-owner|purger|ALTER TABLE tenant_globex."purge()" OWNER TO admin, then GRANT on it what the tenant and the app need`},
@@ -213,7 +238,7 @@ func TestWaivers(t *testing.T) {
 		{"REVOKE USAGE ON SCHEMA tenant_globex FROM purger", "GRANT USAGE ON SCHEMA tenant_globex TO purger", unused + "purger"},
 	} {
 		execute(t, shared, test.do)
-		r, _ := report(waived)
+		r := reportOf(t, waived)
 		var got []string
 		for _, f := range r.Violations {
 			got = append(got, strings.Join([]string{f.Rule, f.Subject, f.Fix}, "|"))
@@ -233,14 +258,14 @@ func TestWaivers(t *testing.T) {
 
 	// One of several objects with the same problem is waived, and the same name in another database is not.
 	execute(t, shared, "CREATE TABLE tenant_globex.a (); CREATE TABLE tenant_globex.b (); ALTER TABLE tenant_globex.a OWNER TO purger; ALTER TABLE tenant_globex.b OWNER TO purger")
-	r, _ := report(waived)
+	r := reportOf(t, waived)
 	if len(r.Violations) != 1 || r.Violations[0].Text != "purger owns tenant_globex.a, tenant_globex.b, so the default privileges of the admin were not applied to it" || len(r.Waived) != 3 {
 		t.Errorf("got %+v, %+v", r.Violations, r.Waived)
 	}
 	execute(t, own, "ALTER SCHEMA extensions OWNER TO purger")
 	execute(t, shared, "DROP TABLE tenant_globex.a, tenant_globex.b", "ALTER SCHEMA extensions OWNER TO purger")
 	waived = Options{Waivers: writeFile(t, "waivers.yaml", "waivers:\n- {rule: extension-schema, role: purger, object: extensions, text: \"purger owns the schema of the extensions, which is in every search path\", reason: r, until: 9999-12-31}\n")}
-	r, _ = report(waived)
+	r = reportOf(t, waived)
 	databases := map[string]bool{}
 	for _, f := range slices.Concat(r.Violations, r.Waived) {
 		if f.Rule == ruleExtensionSchema {
@@ -256,7 +281,7 @@ func TestWaivers(t *testing.T) {
 	for _, table := range []string{"a", "b", "c", "d"} {
 		execute(t, own, "ALTER TABLE tenant_acme."+table+" OWNER TO tenant_acme")
 	}
-	if printed, _ = run(Options{Format: "waivers"}); !strings.Contains(printed, "# Not here, because they do not name all that they are about and so cannot be waived: 1 violation.\n") || !strings.Contains(printed, "object: table tenant_acme.b\n") || strings.Contains(printed, "1 more") {
+	if printed, violations := auditOf(t, Options{Format: "waivers"}); !violations || !strings.Contains(printed, "# Not here, because they do not name all that they are about and so cannot be waived: 1 violation.\n") || !strings.Contains(printed, "object: table tenant_acme.b\n") || strings.Contains(printed, "1 more") {
 		t.Errorf("got\n%s", printed)
 	}
 }
