@@ -37,7 +37,7 @@ func BenchmarkAudit(b *testing.B) {
 	b.Setenv("PGSSLMODE", "disable")
 	for b.Loop() {
 		var out strings.Builder
-		if err := Run(b.Context(), fromStdin(outputs), "json", &out); err != nil {
+		if err := Run(b.Context(), fromStdin(outputs), Options{Format: "json"}, &out); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(out.Len())/1e6, "MB-JSON")

@@ -21,7 +21,7 @@ type accessKey struct {
 
 // report is the whole report. It has the stacks' objects only: the databases, and the tenants' schemas
 // with what is in them.
-func (s *system) report(taken time.Time) Report {
+func (s *system) report(taken time.Time, w *waivers) Report {
 	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
 	principals := map[string]Principal{}
 	for _, of := range s.databases() {
@@ -35,7 +35,9 @@ func (s *system) report(taken time.Time) Report {
 	for _, name := range sortedKeys(principals) {
 		r.Principals = append(r.Principals, principals[name])
 	}
-	r.Violations, r.Notes = s.findings()
+	found := s.findings(w)
+	r.Violations, r.Waived, r.Notes = found.violations, found.waived, found.notes
+	r.waivable, r.vague, r.ended, r.address = found.waivable, found.vague, w.ended(), s.address
 	return r
 }
 

@@ -58,7 +58,7 @@ func (s *system) checkDefaults(f *findings) {
 		if s.ownsNothing(d.role) || s.isTenant(d.role) {
 			who := s.name(d.role)
 			f.violation(Finding{
-				Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own",
+				Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own", vague: true,
 				Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(who) + " …",
 			})
 		}
@@ -74,7 +74,7 @@ func (s *system) checkDefaults(f *findings) {
 			f.affects(problem{
 				Finding: Finding{Rule: ruleDefaultsMissing, Tenant: want[d], Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
 				text:    sentence{d.grantee + " will not have ", " that the admin creates"}, fix: sentence{before: "pulumi up --refresh"},
-			}, d.String(), "")
+			}, affected{name: d.String()})
 		}
 	}
 	for _, d := range inOrder(maps.Keys(have)) {
@@ -89,7 +89,7 @@ func (s *system) checkDefaults(f *findings) {
 		f.affects(problem{
 			Finding: Finding{Rule: ruleDefaultsExtra, Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
 			text:    sentence{d.grantee + " will have ", " that the admin creates"},
-		}, d.String(), d.revoke(s.admin))
+		}, affected{name: d.String(), target: d.revoke(s.admin)})
 	}
 	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise.
 	if !closed || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}] {

@@ -51,16 +51,14 @@ func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 	}
 	switch {
 	case o.kind == "schema" && tenant != nil && o.owner != admin:
-		f.roles[o.owner] = true
 		f.violation(Finding{
-			Rule: ruleSchemaOwner, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema and can drop it with everything in it",
+			Rule: ruleSchemaOwner, explains: explanation{role: o.owner}, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema and can drop it with everything in it",
 			Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
 		})
 	case o.kind == "schema" && tenant == nil && o.schema == s.extensionSchema:
 		if o.owner != admin && !s.trusted(o.owner) {
-			f.roles[o.owner] = true
 			f.violation(Finding{
-				Rule: ruleExtensionSchema, Subject: owner, Object: o.schema, Text: owner + " owns the schema of the extensions, which is in every search path",
+				Rule: ruleExtensionSchema, explains: explanation{role: o.owner}, Subject: owner, Object: o.schema, Text: owner + " owns the schema of the extensions, which is in every search path",
 				Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
 			})
 		}
@@ -70,12 +68,11 @@ func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 			Fix: "give --outputs of the cell that has it, or DROP SCHEMA " + quoted(o.schema),
 		})
 	case o.kind != "schema" && tenant != nil && o.owner != admin && !s.ownsNothing(o.owner):
-		f.roles[o.owner] = true
 		f.affects(problem{
 			Finding: Finding{Rule: ruleObjectOwner, Tenant: tenant.Key, Subject: owner},
 			text:    sentence{owner + " owns ", ", so the default privileges of the admin were not applied to it"},
 			fix:     sentence{"ALTER ", " OWNER TO " + quoted(s.admin) + ", then GRANT on it what the tenant and the app need"},
-		}, o.String(), altered(o))
+		}, affected{name: o.String(), target: altered(o), object: o.identity(), explains: explanation{role: o.owner}})
 	}
 }
 
@@ -98,7 +95,10 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 			continue
 		}
 		if finding.Rule == ruleTenantReaches || finding.Rule == ruleOtherReaches {
-			f.roles[p.grantee] = true
+			finding.explains.role = p.grantee
+		}
+		if p.grantable && finding.Rule != ruleGrantOption {
+			finding.Text += ", with the grant option"
 		}
 		finding.Subject, finding.Object = s.name(p.grantee), cmp.Or(o.schema, o.name)
 		what := p.name
@@ -112,14 +112,14 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 		if finding.Rule == ruleGrantOption {
 			option = "GRANT OPTION FOR "
 		}
-		more := finding.Text
-		finding.Text = ""
+		more, explains := finding.Text, finding.explains
+		finding.Text, finding.explains = "", explanation{}
 		f.affects(problem{
 			Finding:  finding,
 			text:     sentence{finding.Subject + " has " + what + " on ", more},
 			fix:      sentence{"REVOKE " + option + what + " ON ", " FROM " + quoted(finding.Subject)},
 			together: allInSchema(o),
-		}, o.String(), quotedObject(o))
+		}, affected{name: o.String(), target: quotedObject(o), object: o.identity(), explains: explains})
 	}
 }
 
@@ -228,10 +228,9 @@ func (s *system) checkShown(f *findings, o *object) {
 		if s.isTenant(p.grantee) || p.grantee == 0 {
 			rule = ruleTenantReaches
 		}
-		f.roles[p.grantee] = true
 		f.violation(Finding{
-			Rule: rule, Tenant: s.tenantOf[p.grantee], Subject: who, Object: o.String(),
-			Text: who + " has privileges on the " + o.kind + " " + o.String() + ", which shows " + abbreviated(names) + " with the rights of " + s.name(o.owner),
+			Rule: rule, Tenant: s.tenantOf[p.grantee], Subject: who, Object: o.String(), object: o.identity(), vague: len(names) > mostNamed, explains: explanation{role: p.grantee},
+			Text: who + " has privileges on the " + o.kind + " " + o.String() + ", which shows " + abbreviated(names) + " with the rights of " + quoted(s.name(o.owner)),
 			Fix:  "REVOKE ALL ON " + quotedObject(o) + " FROM " + quoted(who) + ", or from PostgreSQL 15 on set security_invoker of a view",
 		})
 	}
@@ -265,7 +264,7 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 			text:     sentence{before: check.name + " lacks " + privileges + " on "},
 			fix:      sentence{"GRANT " + privileges + " ON ", " TO " + quoted(check.name) + otherwise},
 			together: allInSchema(o),
-		}, o.String(), quotedObject(o))
+		}, affected{name: o.String(), target: quotedObject(o), object: o.identity()})
 	}
 }
 

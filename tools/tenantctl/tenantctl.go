@@ -92,7 +92,7 @@ func buffered(cmd *cobra.Command, file string, do func(io.Writer) error) error {
 		_, failed := out.WriteTo(cmd.OutOrStdout())
 		return errors.Join(err, failed)
 	}
-	return errors.Join(err, os.WriteFile(file, out.Bytes(), 0o666)) //nolint:gosec // a report, with the user's umask
+	return errors.Join(err, save(file, out.Bytes()))
 }
 
 // required marks flags without which a command refuses to run.

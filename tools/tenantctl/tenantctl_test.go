@@ -1,6 +1,8 @@
 package tenantctl
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +42,7 @@ func TestExitCodes(t *testing.T) {
 		"no such flag":            {args: []string{"audit", "-outputs", "x"}, code: 1, stderr: "-outputs"},
 		"no outputs":              {args: []string{"audit"}, code: 1, stderr: "--outputs is missing"},
 		"an argument":             {args: []string{"audit", "why"}, code: 1, stderr: `unknown command "why"`},
+		"no such format":          {args: []string{"audit", "--outputs", "-", "--format", "pdf", "--waivers", "/nowhere"}, code: 1, stderr: "--format \"pdf\" is not accepted: give one of text, json, html, sarif, junit, openmetrics, waivers\n--waivers: open /nowhere"},
 		"no file":                 {args: []string{"audit", "--outputs", "/nowhere"}, code: 1, stderr: "no such file"},
 		"standard input twice":    {args: []string{"settings", "--outputs", "-", "--config", "-"}, code: 1, stderr: "cannot both be standard input"},
 		"no question":             {args: []string{"why", "--outputs", "-"}, code: 1, stderr: "requires at least 1 arg"},
@@ -78,6 +81,58 @@ func TestOut(t *testing.T) {
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
 		t.Errorf("got error %v", err)
+	}
+}
+
+// A report replaces a file as a whole: a new one has the user's umask, and one that exists keeps its
+// permissions and the links to it. What is no regular file stays.
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	file, link, open := filepath.Join(dir, "audit.prom"), filepath.Join(dir, "link"), filepath.Join(dir, "new")
+	if err := errors.Join(os.WriteFile(file, []byte("before"), 0o640), os.Symlink("audit.prom", link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o646); err != nil { // which no usual umask allows
+		t.Fatal(err)
+	}
+	reader, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := save(link, []byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(reader); err != nil || string(text) != "before" {
+		t.Errorf("who reads it meanwhile gets %q, %v", text, err)
+	}
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "after" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != os.ModeSymlink {
+		t.Errorf("got %v, %v", info, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o646 {
+		t.Errorf("got %v, %v", info, err)
+	}
+	for _, out := range []string{open, os.DevNull} {
+		if err := save(out, []byte("new")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Errorf("got %v, %v", info, err)
+	}
+	if info, err := os.Stat(open); err != nil || info.Mode()&0o600 != 0o600 || info.Mode()&0o111 != 0 {
+		t.Errorf("got %v, %v", info, err)
+	}
+	if err := save(filepath.Join(dir, "nowhere", "x"), nil); !os.IsNotExist(err) {
+		t.Errorf("got error %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+		t.Errorf("the folder has %v, %v", entries, err)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -76,29 +74,5 @@ func update(file string, stacks []userlist.Stack) error {
 	if err != nil {
 		return err
 	}
-	return replace(file, text, before)
-}
-
-// replace writes a file that only its owner can read, who stays the same if there was one before. A
-// process that reads it meanwhile gets what it was before, or all of the new text.
-func replace(file string, text []byte, before fs.FileInfo) (err error) {
-	made, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(made.Name()))
-		}
-	}()
-	_, err = made.Write(text)
-	if before != nil {
-		if owner, ok := before.Sys().(*syscall.Stat_t); ok {
-			err = errors.Join(err, made.Chown(int(owner.Uid), int(owner.Gid)))
-		}
-	}
-	if err = errors.Join(err, made.Close()); err != nil {
-		return err
-	}
-	return os.Rename(made.Name(), file)
+	return replace(file, text, 0o600, before)
 }
