@@ -34,6 +34,8 @@ var ranBy = map[string]string{
 	"make bench":                                      "TestBenchmark",
 	"make bench-databases":                            "TestDatabases",
 	"make down":                                       "TestQuickStart",
+	"make release":                                    "TestNotes", // the rest takes minutes
+	"make vulnerabilities":                            outside + "the vulnerability database",
 	"make lint":                                       outside + "the linters, which take minutes to build",
 	"make preview-all":                                "TestUpAll",
 	"make psql":                                       "TestQuickStart",
@@ -91,7 +93,7 @@ func TestDocs(t *testing.T) {
 	}
 	tests := testNames(t)
 	used := map[string]bool{}
-	for _, doc := range append(docs, "../README.md") {
+	for _, doc := range append(docs, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
 		text := read(t, doc)
 		for _, name := range testName.FindAllString(text, -1) {
 			if !tests[name] {
