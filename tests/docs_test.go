@@ -28,6 +28,9 @@ var ranBy = map[string]string{
 	"go -C tools run ./cmd/tenantctl settings":        "TestSettings",
 	"go -C tools run ./cmd/tenantctl userlist":        "TestPooler",
 	"go -C tools run ./cmd/tenantctl why":             "TestAudit",
+	"go mod tidy":                                     outside + "it changes go.mod, if anything",
+	"go test .":                                       outside + "it is what runs the tests",
+	"go test ./internal/...":                          outside + "it is what runs the tests",
 	"go test . -update":                               "TestDevStackGraph",  // without -update
 	"go test ./internal/config -update":               "TestGeneratedFiles", // likewise
 	"make audit":                                      "TestQuickStart",
@@ -55,23 +58,23 @@ var ranBy = map[string]string{
 	"pulumi config --json":                            "TestSetup",
 	"pulumi config --json --show-secrets":             "TestWorkflows",
 	"pulumi config set":                               "TestAccess", // by way of the automation API
-	"pulumi config set --secret postgresql:password":  outside + "it asks for the password",
-	"pulumi config set postgresql:sslmode":            outside + "a server with TLS",
-	"pulumi destroy":                                  "TestLifecycle",
-	"pulumi import":                                   "TestAdopt",
-	"pulumi new":                                      "TestPulumiNew",
-	"pulumi preview":                                  "TestLifecycle",
-	"pulumi preview --json":                           "TestWorkflows",
-	"pulumi preview --refresh --expect-no-changes":    "TestDrift",
-	"pulumi refresh":                                  "TestLifecycle",
-	"pulumi refresh --clear-pending-creates":          "TestBreaks",
-	"pulumi stack init":                               "TestUpAll",
-	"pulumi stack output --json":                      "TestWorkflows",
-	"pulumi stack output passwords --show-secrets":    "TestAccess", // likewise
-	"pulumi state move":                               "TestCells",
-	"pulumi up":                                       "TestLifecycle",
-	"pulumi up --continue-on-error":                   "TestBreaks",
-	"pulumi up --refresh":                             "TestDrift",
+	"pulumi config set --secret postgresql:password": outside + "it asks for the password",
+	"pulumi config set postgresql:sslmode":           outside + "a server with TLS",
+	"pulumi destroy":                                 "TestLifecycle",
+	"pulumi import":                                  "TestAdopt",
+	"pulumi new":                                     "TestPulumiNew",
+	"pulumi preview":                                 "TestLifecycle",
+	"pulumi preview --json":                          "TestWorkflows",
+	"pulumi preview --refresh --expect-no-changes":   "TestDrift",
+	"pulumi refresh":                                 "TestLifecycle",
+	"pulumi refresh --clear-pending-creates":         "TestBreaks",
+	"pulumi stack init":                              "TestUpAll",
+	"pulumi stack output --json":                     "TestWorkflows",
+	"pulumi stack output passwords --show-secrets":   "TestAccess", // likewise
+	"pulumi state move":                              "TestCells",
+	"pulumi up":                                      "TestLifecycle",
+	"pulumi up --continue-on-error":                  "TestBreaks",
+	"pulumi up --refresh":                            "TestDrift",
 }
 
 var (
