@@ -36,6 +36,8 @@ type catalog struct {
 	Seconds map[string][]float64 `json:"seconds"`
 	// Bytes by what has them.
 	Bytes map[string]int64 `json:"bytes"`
+	// Tools are commands of tenantctl, by name. They do not depend on who made the tenants.
+	Tools map[string]*toolCost `json:"tools,omitempty"`
 }
 
 // What is measured in seconds.
@@ -72,21 +74,38 @@ const (
 
 // measureCatalogs measures a server whose tenants a superuser makes, then one without a superuser. The
 // results take the place of those of the same version.
-func measureCatalogs(ctx context.Context, o Options, results *results, progress io.Writer) error {
+func measureCatalogs(ctx context.Context, o Options, results *results, progress io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "tenant-permissions-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	tenantctl, err := compileTool(ctx, o.Checkout, dir, progress)
+	if err != nil {
+		return err
+	}
 	for _, superuser := range []bool{true, false} {
-		measured, err := measureServer(ctx, o, superuser, progress)
+		measured, err := measureServer(ctx, o, superuser, tenantctl, progress)
 		if err != nil {
 			return err
 		}
-		results.Catalogs = slices.DeleteFunc(results.Catalogs, func(c *catalog) bool {
-			return c.Superuser == superuser && c.Environment.major() == measured[0].Environment.major()
-		})
-		results.Catalogs = append(results.Catalogs, measured...)
+		results.addCatalogs(measured)
 		if err := results.save(o.Docs); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addCatalogs takes in all figures of one server, in place of those of the same version and the same
+// deployer.
+func (r *results) addCatalogs(measured []*catalog) {
+	r.Catalogs = slices.DeleteFunc(r.Catalogs, func(c *catalog) bool {
+		return slices.ContainsFunc(measured, func(m *catalog) bool {
+			return c.Superuser == m.Superuser && c.Environment.major() == m.Environment.major()
+		})
+	})
+	r.Catalogs = append(r.Catalogs, measured...)
 }
 
 // major is the major version of PostgreSQL.
@@ -105,7 +124,9 @@ type crowd struct {
 	// option on it.
 	creatorsAreMembers bool
 	tenants            int
-	progress           io.Writer
+	// checkout is the program's folder, and tenantctl the tool compiled.
+	checkout, tenantctl string
+	progress            io.Writer
 }
 
 const (
@@ -119,13 +140,16 @@ const (
 )
 
 // measureServer measures one server with every number of tenants.
-func measureServer(ctx context.Context, o Options, superuser bool, progress io.Writer) (all []*catalog, err error) {
+func measureServer(ctx context.Context, o Options, superuser bool, tenantctl string, progress io.Writer) (all []*catalog, err error) {
 	server, err := postgres.Start(ctx, postgres.Options{Version: os.Getenv("POSTGRES"), Progress: progress})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	c := &crowd{site: &site{server: server, database: crowdDatabase}, deployer: server.User, superuser: superuser, progress: progress}
+	c := &crowd{
+		site: &site{server: server, database: crowdDatabase}, deployer: server.User, superuser: superuser,
+		checkout: o.Checkout, tenantctl: tenantctl, progress: progress,
+	}
 	if err := c.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -140,7 +164,7 @@ func measureServer(ctx context.Context, o Options, superuser bool, progress io.W
 		}
 		m := &catalog{
 			Date: time.Now().UTC().Format(time.DateOnly), Environment: env, Busy: o.Busy, Superuser: superuser,
-			Tenants: n, Seconds: map[string][]float64{}, Bytes: map[string]int64{},
+			Tenants: n, Seconds: map[string][]float64{}, Bytes: map[string]int64{}, Tools: map[string]*toolCost{},
 		}
 		if err := c.measure(ctx, m); err != nil {
 			return nil, fmt.Errorf("%d tenants: %w", n, err)
@@ -278,6 +302,12 @@ func (c *crowd) measure(ctx context.Context, m *catalog) error {
 		func() error { return c.measureDeployer(ctx, m) },
 		func() error { return c.measureSizes(ctx, m) },
 		func() error { return c.measureDump(ctx, m) },
+		func() error {
+			if !c.superuser {
+				return nil
+			}
+			return c.measureTools(ctx, m)
+		},
 	} {
 		if err := step(); err != nil {
 			return err

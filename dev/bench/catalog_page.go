@@ -100,6 +100,7 @@ func writeCatalogs(w io.Writer, all []*catalog) {
 	fmt.Fprint(w, "\nPostgreSQL remembers in each session what the session's role is a member of, and forgets it when any session changes a membership. "+
 		"\"After a change\" is the next statement of an open session. Relations are counted with their indexes. A dump needs a `pg_dumpall` that is not older than the server. "+
 		"[What follows for the number of tenants](cells.md#how-many-tenants) is on the page of cells.\n")
+	writeTools(w, all)
 }
 
 // measuredCatalogs says when, where and on which versions figures were measured, in a sentence each.
