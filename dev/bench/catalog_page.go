@@ -69,7 +69,8 @@ func catalogFigures() []catalogFigure {
 }
 
 // writeCatalogs writes the section of the page, if anything was measured.
-func writeCatalogs(w io.Writer, all []*catalog) {
+func (r *results) writeCatalogs(w io.Writer) {
+	all := r.Catalogs
 	if len(all) == 0 {
 		return
 	}
@@ -100,7 +101,7 @@ func writeCatalogs(w io.Writer, all []*catalog) {
 	fmt.Fprint(w, "\nPostgreSQL remembers in each session what the session's role is a member of, and forgets it when any session changes a membership. "+
 		"\"After a change\" is the next statement of an open session. Relations are counted with their indexes. A dump needs a `pg_dumpall` that is not older than the server. "+
 		"[What follows for the number of tenants](cells.md#how-many-tenants) is on the page of cells.\n")
-	writeTools(w, all)
+	r.writeTools(w)
 }
 
 // measuredCatalogs says when, where and on which versions figures were measured, in a sentence each.

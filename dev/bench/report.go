@@ -42,7 +42,7 @@ func (r *results) publish(docs string, out io.Writer) error {
 	if r.Databases != nil {
 		r.Databases.write(&text)
 	}
-	writeCatalogs(&text, r.Catalogs)
+	r.writeCatalogs(&text)
 	fmt.Fprint(&text, "\n"+cloud)
 	if _, err := out.Write(text.Bytes()); err != nil {
 		return err

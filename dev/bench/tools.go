@@ -201,9 +201,9 @@ func (c *crowd) preview() ([]byte, error) {
 }
 
 // writeTools writes what tenantctl takes, if it was measured.
-func writeTools(w io.Writer, all []*catalog) {
+func (r *results) writeTools(w io.Writer) {
 	var measured *catalog
-	for _, c := range all {
+	for _, c := range r.Catalogs {
 		if len(c.Tools) > 0 && (measured == nil || c.Tenants > measured.Tenants) {
 			measured = c
 		}
@@ -215,7 +215,7 @@ func writeTools(w io.Writer, all []*catalog) {
 		"and `review` reads a preview that adds all tenants. Nothing was deployed: outputs, stack files and previews were made up.\n\n| |", measured.Environment.PostgreSQL)
 	var columns []*catalog
 	rule := "\n|---"
-	for _, c := range catalogColumns(all) {
+	for _, c := range catalogColumns(r.Catalogs) {
 		if len(c.Tools) > 0 && c.Environment == measured.Environment {
 			columns = append(columns, c)
 			tenants := number(float64(c.Tenants))
@@ -235,4 +235,21 @@ func writeTools(w io.Writer, all []*catalog) {
 		}
 		fmt.Fprintln(w, "|")
 	}
+	for _, c := range columns {
+		if refresh := r.refreshed(c.Tenants); refresh > 0 && c.Tools[toolAudit] != nil {
+			fmt.Fprintf(w, "\nThe audit of %s tenants takes %s. A preview with refresh of as many, in cells of %d, takes %s (measured with the table at the top).\n",
+				number(float64(c.Tenants)), duration(median(c.Tools[toolAudit].Seconds)), pageCell, duration(refresh))
+		}
+	}
+}
+
+// refreshed is how long a preview with refresh of so many tenants in cells takes with the official plugins,
+// 0 if it was not measured.
+func (r *results) refreshed(tenants int) float64 {
+	for _, env := range r.environments() {
+		if m := r.of(env, layout{Kind: cells, CellSize: pageCell})[tenants]; m != nil && !env.StandIns {
+			return m.median(stepRefresh)
+		}
+	}
+	return 0
 }
