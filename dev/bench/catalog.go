@@ -32,8 +32,9 @@ type catalog struct {
 	Tenants   int  `json:"tenants"`
 	// Memberships are the rows of pg_auth_members.
 	Memberships int `json:"memberships"`
-	// Seconds by what was measured, a value for each sample.
-	Seconds map[string][]float64 `json:"seconds"`
+	// Seconds by what was measured, the median of the samples.
+	Seconds map[string]float64 `json:"seconds"`
+	samples map[string][]float64
 	// Bytes by what has them.
 	Bytes map[string]int64 `json:"bytes"`
 	// Tools are commands of tenantctl, by name. They do not depend on who made the tenants.
@@ -164,7 +165,7 @@ func measureServer(ctx context.Context, o Options, superuser bool, tenantctl str
 		}
 		m := &catalog{
 			Date: time.Now().UTC().Format(time.DateOnly), Environment: env, Busy: o.Busy, Superuser: superuser,
-			Tenants: n, Seconds: map[string][]float64{}, Bytes: map[string]int64{}, Tools: map[string]*toolCost{},
+			Tenants: n, Seconds: map[string]float64{}, samples: map[string][]float64{}, Bytes: map[string]int64{}, Tools: map[string]*toolCost{},
 		}
 		if err := c.measure(ctx, m); err != nil {
 			return nil, fmt.Errorf("%d tenants: %w", n, err)
@@ -178,7 +179,7 @@ func measureServer(ctx context.Context, o Options, superuser bool, tenantctl str
 func (m *catalog) String() string {
 	words := []string{fmt.Sprintf("%d memberships", m.Memberships)}
 	for _, name := range sortedKeys(m.Seconds) {
-		words = append(words, fmt.Sprintf("%s %s", name, duration(median(m.Seconds[name]))))
+		words = append(words, fmt.Sprintf("%s %s", name, duration(m.Seconds[name])))
 	}
 	for _, name := range sortedKeys(m.Bytes) {
 		words = append(words, fmt.Sprintf("%s %d bytes", name, m.Bytes[name]))
@@ -320,8 +321,14 @@ func (c *crowd) measure(ctx context.Context, m *catalog) error {
 func (m *catalog) timed(ctx context.Context, conn *pgconn.PgConn, name string, statements ...string) error {
 	start := time.Now()
 	err := run(ctx, conn, statements...)
-	m.Seconds[name] = append(m.Seconds[name], time.Since(start).Seconds())
+	m.sample(name, start)
 	return err
+}
+
+// sample adds a sample that began at a time and ends now.
+func (m *catalog) sample(name string, start time.Time) {
+	m.samples[name] = append(m.samples[name], time.Since(start).Seconds())
+	m.Seconds[name] = median(m.samples[name])
 }
 
 // query is a query of a tenant's table.
@@ -341,7 +348,7 @@ func (c *crowd) measureLogins(ctx context.Context, m *catalog, some []string) er
 			if err != nil {
 				return err
 			}
-			m.Seconds[login.login] = append(m.Seconds[login.login], time.Since(start).Seconds())
+			m.sample(login.login, start)
 			err = m.timed(ctx, conn, login.first, query(tenant))
 			if login.login == loginAdmin && err == nil {
 				err = errors.Join(m.timed(ctx, conn, setRole, "SET ROLE "+tenant), run(ctx, conn, "SET ROLE "+names[policy.Admin]))
@@ -459,7 +466,7 @@ func (c *crowd) measureDump(ctx context.Context, m *catalog) error {
 		if err != nil {
 			return fmt.Errorf("pg_dumpall: %w", err)
 		}
-		m.Seconds[dumpRoles] = append(m.Seconds[dumpRoles], time.Since(start).Seconds())
+		m.sample(dumpRoles, start)
 		m.Bytes[sizeDump] = int64(len(out))
 	}
 	return nil

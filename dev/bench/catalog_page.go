@@ -21,10 +21,10 @@ type catalogFigure struct {
 func catalogFigures() []catalogFigure {
 	took := func(superuser bool, title, name string) catalogFigure {
 		return catalogFigure{title, superuser, func(c *catalog) string {
-			if len(c.Seconds[name]) == 0 {
+			if c.Seconds[name] == 0 {
 				return ""
 			}
-			return duration(median(c.Seconds[name]))
+			return duration(c.Seconds[name])
 		}}
 	}
 	has := func(superuser bool, title, name string) catalogFigure {

@@ -13,7 +13,7 @@ import (
 func TestCatalog(t *testing.T) {
 	docs := t.TempDir()
 	before := figures()
-	before.Catalogs = []*catalog{{Environment: environment{PostgreSQL: "13.9"}, Superuser: true, Tenants: 7, Seconds: map[string][]float64{loginApp: {0.005}}}}
+	before.Catalogs = []*catalog{{Environment: environment{PostgreSQL: "13.9"}, Superuser: true, Tenants: 7, Seconds: map[string]float64{loginApp: 0.005}}}
 	if err := before.save(docs); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestCatalog(t *testing.T) {
 	}
 	for _, c := range after.Catalogs[1:] {
 		for _, name := range []string{loginApp, loginTenant, loginAdmin, firstApp, firstTenant, firstAdmin, changeApp, changeTenant, changeAdmin, setRole, changeSet, adminGrants, addTenant, dropTenant, lockMembers} {
-			if len(c.Seconds[name]) != samples || median(c.Seconds[name]) <= 0 {
+			if c.Seconds[name] <= 0 {
 				t.Errorf("%d tenants, superuser %t: %s: got %v", c.Tenants, c.Superuser, name, c.Seconds[name])
 			}
 		}
