@@ -99,9 +99,23 @@ func (r *results) writeCatalogs(w io.Writer) {
 		fmt.Fprintln(w, "|")
 	}
 	fmt.Fprint(w, "\nPostgreSQL remembers in each session what the session's role is a member of, and forgets it when any session changes a membership. "+
-		"\"After a change\" is the next statement of an open session. Relations are counted with their indexes. A dump needs a `pg_dumpall` that is not older than the server. "+
+		"\"After a change\" is the next statement of an open session. Relations are counted with their indexes. "+dumpVersions(all)+
 		"[What follows for the number of tenants](cells.md#how-many-tenants) is on the page of cells.\n")
 	r.writeTools(w)
+}
+
+// dumpVersions says with what roles were dumped.
+func dumpVersions(all []*catalog) string {
+	var versions []string
+	for _, c := range all {
+		if c.DumpVersion != "" && !slices.Contains(versions, c.DumpVersion) {
+			versions = append(versions, c.DumpVersion)
+		}
+	}
+	if len(versions) == 0 {
+		return ""
+	}
+	return "Roles were dumped with `pg_dumpall` of version " + strings.Join(slices.Sorted(slices.Values(versions)), " and ") + ", which cannot dump newer servers. "
 }
 
 // measuredCatalogs says when, where and on which versions figures were measured, in a sentence each.
