@@ -356,7 +356,7 @@ func (c *crowd) measureLogins(ctx context.Context, m *catalog, some []string) er
 				err = errors.Join(m.timed(ctx, conn, setRole, "SET ROLE "+tenant), run(ctx, conn, "SET ROLE "+names[policy.Admin]))
 			}
 			if login.memory != "" {
-				m.Bytes[login.memory] = max(m.Bytes[login.memory], anonymousBytes(conn.PID()))
+				m.Bytes[login.memory] = max(m.Bytes[login.memory], statusBytes(int(conn.PID()), "RssAnon"))
 			}
 			if err := errors.Join(err, conn.Close(context.WithoutCancel(ctx))); err != nil {
 				return err
@@ -475,10 +475,9 @@ func (c *crowd) measureDump(ctx context.Context, m *catalog) error {
 	return nil
 }
 
-// anonymousBytes is the memory of a process without what it shares with others; 0 where there is no
-// Linux /proc.
-func anonymousBytes(pid uint32) int64 {
-	kib, err := strconv.ParseInt(firstMatch(fmt.Sprintf("/proc/%d/status", pid), `(?m)^RssAnon:\s*(\d+) kB`), 10, 64)
+// statusBytes is a field of a process's status in bytes; 0 where there is no Linux /proc.
+func statusBytes(pid int, field string) int64 {
+	kib, err := strconv.ParseInt(firstMatch(fmt.Sprintf("/proc/%d/status", pid), `(?m)^`+field+`:\s*(\d+) kB`), 10, 64)
 	if err != nil {
 		return 0
 	}

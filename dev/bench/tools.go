@@ -10,10 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"tenant-permissions/internal/policy"
@@ -123,7 +121,13 @@ func (c *crowd) tool(ctx context.Context, m *catalog, dir, name string, args ...
 	var failed bytes.Buffer
 	cmd.Stderr = &failed // standard output is of no interest
 	start := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	peak := watchPeak(cmd.Process.Pid)
+	err := cmd.Wait()
+	resident := peak()
+	if err != nil {
 		return fmt.Errorf("tenantctl %s: %w\n%s", strings.Join(args, " "), err, failed.Bytes())
 	}
 	if m.Tools[name] == nil {
@@ -132,10 +136,36 @@ func (c *crowd) tool(ctx context.Context, m *catalog, dir, name string, args ...
 	cost := m.Tools[name]
 	cost.Seconds = append(cost.Seconds, time.Since(start).Seconds())
 	cost.CPU = append(cost.CPU, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
-		cost.PeakBytes = max(cost.PeakBytes, usage.Maxrss<<10) // elsewhere it has other units
-	}
+	cost.PeakBytes = max(cost.PeakBytes, resident)
 	return nil
+}
+
+// peakPeriod is how often the peak of a tool's memory is read.
+const peakPeriod = 5 * time.Millisecond
+
+// watchPeak reads the largest resident size that a process has had, until it is asked for it, in bytes. It
+// is 0 where there is no Linux /proc. The system's own figure of a process that has ended
+// (ru_maxrss) is no use: it begins with the size of the process that started it.
+func watchPeak(pid int) (peak func() int64) {
+	stop, largest := make(chan struct{}), make(chan int64)
+	go func() {
+		var most int64
+		ticker := time.NewTicker(peakPeriod)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				most = max(most, statusBytes(pid, "VmHWM"))
+			case <-stop:
+				largest <- most
+				return
+			}
+		}
+	}()
+	return func() int64 {
+		close(stop)
+		return <-largest
+	}
 }
 
 // outputs are those of a stack with all tenants.
@@ -216,7 +246,8 @@ func (r *results) writeTools(w io.Writer) {
 	var columns []*catalog
 	rule := "\n|---"
 	for _, c := range catalogColumns(r.Catalogs) {
-		if len(c.Tools) > 0 && c.Environment == measured.Environment {
+		// The largest and a tenth of it are enough.
+		if len(c.Tools) > 0 && c.Environment == measured.Environment && (c.Tenants == measured.Tenants || 10*c.Tenants == measured.Tenants) {
 			columns = append(columns, c)
 			tenants := number(float64(c.Tenants))
 			fmt.Fprintf(w, " %s tenants, elapsed | processor | memory |", tenants)
