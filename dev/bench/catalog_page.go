@@ -131,6 +131,9 @@ func measuredCatalogs(all []*catalog) (sentences []string) {
 		}
 	}
 	slices.Sort(sentences)
+	if slices.ContainsFunc(all, func(c *catalog) bool { return c.Busy }) {
+		sentences = append(sentences, "So compare numbers of tenants with each other, and not versions.")
+	}
 	return sentences
 }
 
