@@ -33,13 +33,15 @@ preview-all: tool ## show what make up-all would change; makes stacks that are m
 tool: ## build bin/tenantctl, the tool for deployed stacks; see its --help
 	@go -C tools build -o ../bin/ ./cmd/tenantctl
 
-.PHONY: bench bench-lean bench-databases
+.PHONY: bench bench-lean bench-databases bench-catalog
 bench: ## measure first runs, previews and changes, about an hour; writes docs/benchmarks.*
 	$(DEV) bench
 bench-lean: ## measure what each choice costs, about five minutes; writes docs/benchmarks.json
 	$(DEV) bench --lean
 bench-databases: ## measure tenants with databases of their own, about ten minutes; FLAGS="--busy" if other work runs
 	$(DEV) bench --own-databases --tenants 25,100 $(FLAGS)
+bench-catalog: ## measure servers with up to 10,000 tenants, without Pulumi, up to 20 minutes; POSTGRES=14, FLAGS="--busy"
+	POSTGRES=$(POSTGRES) $(DEV) bench --catalog --tenants 10,1000,5000,10000 $(FLAGS)
 
 .PHONY: test test-matrix
 test: ## run every test, against a real PostgreSQL, 18 minutes; POSTGRES=14 chooses the version

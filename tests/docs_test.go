@@ -35,6 +35,7 @@ var ranBy = map[string]string{
 	"go test ./internal/config -update":               "TestGeneratedFiles", // likewise
 	"make audit":                                      "TestQuickStart",
 	"make bench":                                      "TestBenchmark",
+	"make bench-catalog":                              "TestCatalog",
 	"make bench-databases":                            "TestDatabases",
 	"make down":                                       "TestQuickStart",
 	"make release":                                    "TestNotes", // the rest takes minutes

@@ -19,6 +19,14 @@ type accessKey struct {
 	acl, columns string
 }
 
+func newAccessKey(o *object) accessKey {
+	key := accessKey{kind: kindGroup(o.kind), schema: o.schema, owner: o.owner, acl: o.acl}
+	if len(o.columns) > 0 {
+		key.columns = fmt.Sprint(o.columns)
+	}
+	return key
+}
+
 // report is the whole report. It has the stacks' objects only: the databases, and the tenants' schemas
 // with what is in them.
 func (s *system) report(taken time.Time, w *waivers) Report {
@@ -56,7 +64,7 @@ func (s *system) addObjects(r *Report, principals map[string]Principal) {
 		case s.own != nil:
 			object.Tenant = s.own.Key
 		}
-		key := accessKey{kindGroup(o.kind), o.schema, o.owner, o.acl, fmt.Sprint(o.columns)}
+		key := newAccessKey(o)
 		index, known := lists[key]
 		if !known {
 			index = len(r.AccessLists)

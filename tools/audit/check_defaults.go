@@ -2,7 +2,6 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -138,6 +137,10 @@ func (s *system) wantedDefaults() map[defaultPrivilege]string {
 	return want
 }
 
+// inOrder sorts by what the privilege is, which the text of a finding lists.
 func inOrder(all iter.Seq[defaultPrivilege]) []defaultPrivilege {
-	return slices.SortedFunc(all, func(a, b defaultPrivilege) int { return strings.Compare(fmt.Sprintf("%q", a), fmt.Sprintf("%q", b)) })
+	types := objectTypes()
+	return slices.SortedFunc(all, func(a, b defaultPrivilege) int {
+		return cmp.Or(cmp.Compare(a.privilege, b.privilege), cmp.Compare(types[a.objectType], types[b.objectType]), cmp.Compare(a.schema, b.schema))
+	})
 }

@@ -12,6 +12,7 @@ import (
 func (s *system) checkObjects(f *findings) {
 	admin := s.byName[s.admin]
 	seen := map[string]bool{}
+	clean := map[accessKey]bool{} // of objects with the same access, none has a problem if the first has none
 	for _, o := range s.objects {
 		tenant := s.tenantBySchema[o.schema]
 		seen[o.schema] = seen[o.schema] || o.kind == "schema"
@@ -22,10 +23,13 @@ func (s *system) checkObjects(f *findings) {
 		if admin != nil {
 			s.checkOwner(f, o, tenant, admin.oid)
 		}
-		s.checkGrants(f, o, tenant)
 		s.checkShown(f, o)
-		if tenant != nil && (o.kind == "schema" || admin != nil && o.owner == admin.oid) {
-			s.checkNeeds(f, o, tenant)
+		if key := newAccessKey(o); !clean[key] || len(o.shows) > 0 {
+			problems := s.checkGrants(f, o, tenant)
+			if tenant != nil && (o.kind == "schema" || admin != nil && o.owner == admin.oid) {
+				problems += s.checkNeeds(f, o, tenant)
+			}
+			clean[key] = problems == 0 && len(o.shows) == 0
 		}
 		if o.kind == "database" {
 			s.checkConnect(f, o)
@@ -86,8 +90,9 @@ func (s *system) ownsNothing(id oid) bool {
 	}
 }
 
-// checkGrants reports privileges on an object that the policy does not give.
-func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
+// checkGrants reports privileges on an object that the policy does not give, and returns how many problems
+// there are.
+func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) int {
 	found := map[Finding][]string{} // the privileges, by what they have in common
 	for _, p := range slices.Concat(s.acls[o.acl], o.columns) {
 		finding, extra := s.judge(o, tenant, p)
@@ -121,6 +126,7 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 			together: allInSchema(o),
 		}, affected{name: o.String(), target: quotedObject(o), object: o.identity(), explains: explains})
 	}
+	return len(found)
 }
 
 // allInSchema is how GRANT and REVOKE name all objects of a kind in a schema.
@@ -209,6 +215,9 @@ func (s *system) checkShown(f *findings, o *object) {
 			shown = append(shown, of)
 		}
 	}
+	if len(shown) == 0 {
+		return
+	}
 	seen := map[oid]bool{}
 	for _, p := range slices.Concat(s.acls[o.acl], o.columns) {
 		if p.grantee == o.owner || seen[p.grantee] {
@@ -236,8 +245,9 @@ func (s *system) checkShown(f *findings, o *object) {
 	}
 }
 
-// checkNeeds reports privileges that the tenant, its agents or the app need and do not have.
-func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
+// checkNeeds reports privileges that the tenant, its agents or the app need and do not have, and returns how
+// many of the three lack some.
+func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) (problems int) {
 	for _, check := range []struct {
 		rule, name string
 		role       policy.Role
@@ -255,6 +265,7 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 		if len(lacks) == 0 {
 			continue
 		}
+		problems++
 		privileges, otherwise := strings.Join(lacks, ", "), ", or set adopt: true for the tenant and run pulumi up"
 		if check.role == policy.Agents {
 			otherwise = ", or pulumi up --refresh"
@@ -266,6 +277,7 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 			together: allInSchema(o),
 		}, affected{name: o.String(), target: quotedObject(o), object: o.identity()})
 	}
+	return problems
 }
 
 // policyKind is the kind of an object in the policy, where views and foreign tables are tables.

@@ -131,7 +131,8 @@ func benchCommand(checkout *string) *cobra.Command {
 	flags.BoolVar(&o.Lean, "lean", false, "measure what each choice costs for one cell of 25 tenants, and no layouts")
 	flags.BoolVar(&o.OwnDatabases, "own-databases", false, "measure tenants with databases of their own, and no layouts")
 	flags.IntVar(&o.Databases, "databases", 1000, "how many empty databases --own-databases makes besides")
-	flags.BoolVar(&o.Busy, "busy", false, "say on the page that other work ran on the machine while --own-databases measured")
+	flags.BoolVar(&o.Catalog, "catalog", false, "measure what many tenants cost a server of the version POSTGRES, without Pulumi, and no layouts")
+	flags.BoolVar(&o.Busy, "busy", false, "say on the page that other work ran on the machine while --own-databases or --catalog measured")
 	flags.BoolVar(&o.Draw, "draw", false, "measure nothing, only write the table and the picture again")
 	flags.StringVar(&o.Docs, "docs", "../docs", "folder of benchmarks.json, .md and .svg")
 	return cmd

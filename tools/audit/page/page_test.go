@@ -105,11 +105,11 @@ var fiveTenants = []string{"acme", "globex", "hooli", "initech", "umbrella"}
 // browser is a page in headless Chromium. The test fails for every error that the browser reports, and
 // for every request that is not for the file.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 }
 
-func open(t *testing.T, report any) browser {
+func open(t testing.TB, report any) browser {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "audit.html")
 	var html bytes.Buffer
