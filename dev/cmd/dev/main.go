@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -95,18 +96,19 @@ func stackCommands(checkout *string) []*cobra.Command {
 }
 
 func testCommand(checkout *string) *cobra.Command {
-	var postgres string
+	o := suites.Options{}
 	cmd := &cobra.Command{
 		Use:   "test [suite...]",
 		Short: "Install what the tests need and run them, all suites by default",
 		Long:  "Install what the tests need and run them. The suites:\n\n" + suites.Describe(),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return suites.Run(cmd.Context(), suites.Options{
-				Checkout: *checkout, Names: names, Postgres: postgres, Out: cmd.OutOrStdout(),
-			})
+			o.Checkout, o.Names, o.Out = *checkout, names, cmd.OutOrStdout()
+			return suites.Run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	cmd.Flags().StringVar(&o.Postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	cmd.Flags().IntVar(&o.Jobs, "jobs", 0, "how many suites at once; one for every two cores by default")
+	cmd.Flags().DurationVar(&o.FuzzTime, "fuzz-time", 20*time.Second, "how long each fuzz target runs")
 	return cmd
 }
 
