@@ -19,9 +19,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
-// newStack makes a stack of the project in a folder. Its secrets have their key from [transit].
+// newStack makes a stack of the project in a folder, or opens the one that is there. The secrets of
+// one that it makes have their key from [transit].
 func newStack(ctx context.Context, name, dir string, env map[string]string) (auto.Stack, error) {
-	return auto.NewStackLocalSource(ctx, name, dir, auto.Pulumi(tools.command), auto.EnvVars(env), auto.SecretsProvider("hashivault://tests"))
+	return auto.UpsertStackLocalSource(ctx, name, dir, auto.Pulumi(tools.command), auto.EnvVars(env), auto.SecretsProvider("hashivault://tests"))
 }
 
 // transit is what Pulumi uses of the transit engine of HashiCorp's Vault: it wraps the key that

@@ -26,7 +26,7 @@ func fuzz(ctx context.Context, o Options, s suite, env []string, out io.Writer) 
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			args := []string{"-run", "^$", "-fuzz", "^" + t.name + "$", "-fuzztime", o.FuzzTime.String(), t.pkg}
+			args := []string{"-run", "^$", "-fuzz", "^" + t.name + "$", "-fuzztime", o.FuzzTime, t.pkg}
 			failed = append(failed, goTest(ctx, o, s.name, module, args, env, out, out))
 		}
 	}

@@ -34,8 +34,9 @@ type Options struct {
 	// Jobs is how many suites run at once; 0 means one for every two cores. With fewer cores for each
 	// of them, suites side by side take as long as one after the other.
 	Jobs int
-	// FuzzTime is how long each fuzz target runs; 0 means 20 seconds.
-	FuzzTime time.Duration
+	// FuzzTime is how long each fuzz target runs, as go test's -fuzztime takes it: "10m", or "1000x" for a
+	// number of inputs. Empty means 20 seconds.
+	FuzzTime string
 	// Out gets the plan, the output of the tests and the table.
 	Out io.Writer
 }
@@ -76,8 +77,8 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 	if o.Jobs == 0 {
 		o.Jobs = max(1, runtime.NumCPU()/2)
 	}
-	if o.FuzzTime == 0 {
-		o.FuzzTime = 20 * time.Second
+	if o.FuzzTime == "" {
+		o.FuzzTime = "20s"
 	}
 	writePlan(o.Out, chosen)
 	env := append(os.Environ(), "POSTGRES="+o.Postgres)

@@ -113,11 +113,11 @@ func FuzzGood(f *testing.F) { f.Fuzz(func(t *testing.T, n int) {}) }
 	}
 	chosen := []suite{{name: "fuzz", fuzzed: []string{"plain", "fuzzed"}}, {name: "none", fuzzed: []string{"plain"}}}
 	var out bytes.Buffer
-	err := runSuites(t.Context(), Options{Checkout: dir, Out: &out, Jobs: 1, FuzzTime: 100 * time.Millisecond}, chosen, nothingMissing)
+	err := runSuites(t.Context(), Options{Checkout: dir, Out: &out, Jobs: 1, FuzzTime: "10x"}, chosen, nothingMissing)
 	if err == nil || !strings.HasSuffix(err.Error(), ": fuzz, none") {
 		t.Errorf("got %v", err)
 	}
-	for _, want := range []string{"bad luck", "-fuzz ^FuzzBad$ -fuzztime 100ms fuzzed", "-fuzz ^FuzzGood$ -fuzztime 100ms fuzzed", "FAIL\tfuzzed", "ok  \tfuzzed"} {
+	for _, want := range []string{"bad luck", "-fuzz ^FuzzBad$ -fuzztime 10x fuzzed", "-fuzz ^FuzzGood$ -fuzztime 10x fuzzed", "FAIL\tfuzzed", "ok  \tfuzzed"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}
