@@ -25,6 +25,32 @@ func newStack(ctx context.Context, name, dir string, env map[string]string) (aut
 	return auto.UpsertStackLocalSource(ctx, name, dir, auto.Pulumi(tools.command), auto.EnvVars(env), auto.SecretsProvider("hashivault://tests"))
 }
 
+// compiled is the file in the folder of a project that has the path of the compiled program.
+const compiled = "compiled"
+
+// writeGo writes a command go that compiles such a project by linking to the program, and any other as
+// Go does. The language host compiles a project at each run, and even the launcher's few lines take it
+// a fifth of the time of an update.
+func writeGo(dir string) error {
+	found, err := exec.LookPath("go")
+	if err != nil {
+		return err
+	}
+	if found, err = filepath.Abs(found); err != nil {
+		return err
+	}
+	script := fmt.Sprintf(`#!/bin/sh
+if [ "$1" = build ] && [ "$2" = -o ] && [ $# = 3 ] && [ -e %[1]s ]; then
+	read -r program <%[1]s && exec ln -sf "$program" "$3"
+fi
+exec '%[2]s' "$@"
+`, compiled, found)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "go"), []byte(script), 0o755)
+}
+
 // transit is what Pulumi uses of the transit engine of HashiCorp's Vault: it wraps the key that
 // encrypts a stack's secrets. This one only changes the key's name in the message. With a passphrase,
 // every command of the CLI would compute the key from it, which takes longer than its other work.

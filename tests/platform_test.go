@@ -50,6 +50,8 @@ var tools struct {
 	program, tenantctl string
 	// vault is the address of the server that keeps the keys of the stacks' secrets.
 	vault string
+	// path is put before PATH for the CLI.
+	path string
 }
 
 func TestMain(m *testing.M) {
@@ -84,6 +86,10 @@ func prepareAndRun(m *testing.M) (int, error) {
 		if err := build.Run(); err != nil {
 			return 0, fmt.Errorf("building %s: %w", from, err)
 		}
+	}
+	tools.path = filepath.Join(dir, "path")
+	if err := writeGo(tools.path); err != nil {
+		return 0, err
 	}
 	vault := httptest.NewServer(transit())
 	defer vault.Close()
@@ -150,6 +156,9 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	if err := launcher.WriteProject(p.dir, project, tools.program); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(p.dir, compiled), []byte(tools.program+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.backend = t.TempDir()
 	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.
 	home, err := pulumiHome()
@@ -180,6 +189,7 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 		name, value, _ := strings.Cut(pair, "=")
 		env[name] = value
 	}
+	env["PATH"] = tools.path + string(filepath.ListSeparator) + env["PATH"]
 	p.stack, err = newStack(ctx, "test", p.dir, env)
 	if err != nil {
 		t.Fatal(err)
