@@ -43,8 +43,8 @@ bench-databases: ## measure tenants with databases of their own, about ten minut
 
 TEST := $(DEV) test --postgres "$(POSTGRES)" $(if $(JOBS),--jobs $(JOBS)) $(if $(FUZZTIME),--fuzz-time $(FUZZTIME))
 .PHONY: test test-matrix
-test: ## run every test, against a real PostgreSQL, 18 minutes; POSTGRES=14 chooses the version
-	@$(TEST)
+test: ## run every test, against a real PostgreSQL, 10 minutes; POSTGRES=14 chooses the version, SUITES="e2e breaks" the suites
+	@$(TEST) $(SUITES)
 test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks, test-fuzz with FUZZTIME=10m
 	@$(TEST) $*
 test-matrix: ## run test-e2e on PostgreSQL 14 to 18; missing versions are installed from npm

@@ -31,8 +31,8 @@ type Options struct {
 	Names []string
 	// Postgres is the server's major version, "14" to "18"; empty means any.
 	Postgres string
-	// Jobs is how many suites run at once; 0 means one for every two cores. With fewer cores for each
-	// of them, suites side by side take as long as one after the other.
+	// Jobs is how many suites run at once; 0 means one for each core. The suite dev waits half of its
+	// time for servers to start and for single processes, which is when others get on.
 	Jobs int
 	// FuzzTime is how long each fuzz target runs, as go test's -fuzztime takes it: "10m", or "1000x" for a
 	// number of inputs. Empty means 20 seconds.
@@ -75,12 +75,12 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 	}
 	o.Checkout = checkout
 	if o.Jobs == 0 {
-		o.Jobs = max(1, runtime.NumCPU()/2)
+		o.Jobs = runtime.NumCPU()
 	}
 	if o.FuzzTime == "" {
 		o.FuzzTime = "20s"
 	}
-	writePlan(o.Out, chosen)
+	writePlan(o, chosen)
 	env := append(os.Environ(), "POSTGRES="+o.Postgres)
 	missing := map[need]error{}
 	for _, n := range []need{needsPostgres, needsPulumi, needsChromium, needsPgBouncer} {
@@ -140,16 +140,16 @@ func prepare(ctx context.Context, o Options, n need) (path string, err error) {
 	return "", fmt.Errorf("unknown need %d", n)
 }
 
-func writePlan(out io.Writer, chosen []suite) {
+func writePlan(o Options, chosen []suite) {
 	var total time.Duration
 	for _, s := range chosen {
 		total += s.takes
 	}
-	fmt.Fprintf(out, "Running these suites, about %s on 2 cores; what is missing is installed first, and the Pulumi CLI, if it is, takes 5 minutes once:\n", minutes(total))
+	fmt.Fprintf(o.Out, "Running these suites, %d at once, at most %s on 2 cores; what is missing is installed first, and the Pulumi CLI, if it is, takes 5 minutes once:\n", o.Jobs, minutes(total))
 	for _, s := range chosen {
-		fmt.Fprintf(out, "  %-8s %-70s %s\n", s.name, s.what, minutes(s.takes))
+		fmt.Fprintf(o.Out, "  %-8s %-70s %s\n", s.name, s.what, minutes(s.takes))
 	}
-	fmt.Fprintln(out)
+	fmt.Fprintln(o.Out)
 }
 
 func minutes(d time.Duration) string { return fmt.Sprintf("%.0f min", d.Minutes()) }

@@ -106,7 +106,7 @@ func testCommand(checkout *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.Postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
-	cmd.Flags().IntVar(&o.Jobs, "jobs", 0, "how many suites at once; one for every two cores by default")
+	cmd.Flags().IntVar(&o.Jobs, "jobs", 0, "how many suites at once; one for each core by default")
 	cmd.Flags().StringVar(&o.FuzzTime, "fuzz-time", "20s", "how long each fuzz target runs, or how many inputs, as in 1000x")
 	return cmd
 }
