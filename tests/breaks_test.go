@@ -4,7 +4,6 @@ package tests
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -220,16 +219,8 @@ func TestBreaksFirstLoad(t *testing.T) {
 // claimed are the names that a stack's config claims on its server.
 func (p *platform) claimed(t *testing.T) (names []string) {
 	t.Helper()
-	config, err := p.stack.GetAllConfig(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), tools.program, "names")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(encoded), t.Output()
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, "names")
+	cmd.Stdin, cmd.Stderr = strings.NewReader(p.pulumi(t, "config", "--json", "--stack", p.stack.Name())), t.Output()
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
