@@ -124,16 +124,19 @@ func FuzzGood(f *testing.F) { f.Fuzz(func(t *testing.T, n int) {}) }
 	}
 }
 
+// What runs is interrupted, also side by side; what has not begun does not run.
 func TestInterruption(t *testing.T) {
-	dir := modules(t, map[string]string{"slow": "time.Sleep(time.Hour)", "next": ""})
+	dir := modules(t, map[string]string{"slow": "time.Sleep(time.Hour)", "next": "time.Sleep(time.Hour)"})
 	chosen := []suite{{name: "slow", module: "slow"}, {name: "next", module: "next"}}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	var out bytes.Buffer
-	start := time.Now()
-	err := runSuites(ctx, Options{Checkout: dir, Out: &out}, chosen, nothingMissing)
-	if err == nil || !strings.Contains(out.String(), "next    not run") || time.Since(start) > 30*time.Second {
-		t.Errorf("after %s: got %v\n%s", time.Since(start), err, out.String())
+	for jobs, want := range map[int]string{1: "next    not run", 2: "next    FAILED"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		var out bytes.Buffer
+		start := time.Now()
+		err := runSuites(ctx, Options{Checkout: dir, Out: &out, Jobs: jobs}, chosen, nothingMissing)
+		cancel()
+		if err == nil || !strings.Contains(out.String(), "slow    FAILED") || !strings.Contains(out.String(), want) || time.Since(start) > 30*time.Second {
+			t.Errorf("%d at once, after %s: got %v\n%s", jobs, time.Since(start), err, out.String())
+		}
 	}
 }
 
