@@ -45,10 +45,10 @@ func table() []suite {
 	// After the quick one, the slow ones begin first: what is left at the end has the machine for itself.
 	return []suite{
 		{name: "unit", what: "the program, with mocks", module: ".", args: []string{"-race", "./..."}, takes: time.Minute},
-		{name: "e2e", what: "the program from outside, as each kind of role", module: "tests", args: append(endToEnd, "./..."), takes: 8 * time.Minute, needs: []need{needsPostgres, needsPulumi, needsPgBouncer}},
+		{name: "e2e", what: "the program from outside, as each kind of role", module: "tests", args: append(endToEnd, "."), takes: 8 * time.Minute, needs: []need{needsPostgres, needsPulumi, needsPgBouncer}},
 		{name: "dev", what: "the local environment, the stand-ins, the benchmark with two tenants", module: "dev", args: all, takes: 4 * time.Minute, needs: []need{needsPostgres, needsPulumi}},
 		{name: "tools", what: "tenantctl, and the audit's page in Chromium", module: "tools", args: all, takes: time.Minute, needs: []need{needsPostgres, needsChromium}},
-		{name: "breaks", what: "runs that are killed or stopped at many points", module: "tests", args: append(endToEnd, "-tags", "breaks", "-run", "Breaks", "./..."), takes: 2 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
+		{name: "breaks", what: "runs that are killed or stopped at many points", module: "tests", args: append(endToEnd, "-tags", "breaks", "-run", "Breaks", "."), takes: 2 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
 		{name: "fuzz", what: "whatever input, a bounded time for each target", fuzzed: []string{".", "tools"}, takes: 2 * time.Minute, optional: true},
 	}
 }
