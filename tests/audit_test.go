@@ -32,10 +32,7 @@ func newAuditor(t *testing.T, stacks ...*platform) *auditor {
 	a.env = append(os.Environ(), "PGHOST="+p.server.Host, fmt.Sprint("PGPORT=", p.server.Port),
 		"PGUSER=auditor", "PGPASSWORD=auditor-password", "PGSSLMODE=disable")
 	for _, stack := range stacks {
-		outputs, err := stack.stack.Outputs(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		outputs := stack.outputs(t)
 		values := object{}
 		for name, output := range outputs {
 			values[name] = output.Value

@@ -97,18 +97,19 @@ func stackCommands(checkout *string) []*cobra.Command {
 }
 
 func testCommand(checkout *string) *cobra.Command {
-	var postgres string
+	o := suites.Options{}
 	cmd := &cobra.Command{
 		Use:   "test [suite...]",
 		Short: "Install what the tests need and run them, all suites by default",
 		Long:  "Install what the tests need and run them. The suites:\n\n" + suites.Describe(),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return suites.Run(cmd.Context(), suites.Options{
-				Checkout: *checkout, Names: names, Postgres: postgres, Out: cmd.OutOrStdout(),
-			})
+			o.Checkout, o.Names, o.Out = *checkout, names, cmd.OutOrStdout()
+			return suites.Run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	cmd.Flags().StringVar(&o.Postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	cmd.Flags().IntVar(&o.Jobs, "jobs", 0, "how many suites at once; one for each core by default")
+	cmd.Flags().StringVar(&o.FuzzTime, "fuzz-time", "20s", "how long each fuzz target runs, or how many inputs, as in 1000x")
 	return cmd
 }
 
