@@ -429,6 +429,6 @@ func sqlFixes(findings []finding) (fixes []string) {
 }
 
 var (
-	startsSQL = regexp.MustCompile(`^(REVOKE|ALTER (ROLE|SCHEMA|TABLE|SEQUENCE|FUNCTION|DEFAULT PRIVILEGES)|REASSIGN|GRANT) [^…]*$`)
+	startsSQL = regexp.MustCompile(`^(REVOKE|ALTER (ROLE|DATABASE|SCHEMA|TABLE|VIEW|SEQUENCE|FUNCTION|DEFAULT PRIVILEGES)|REASSIGN|GRANT) [^…]*$`)
 	notSQL    = regexp.MustCompile(`, (or|then|and from) .*`)
 )

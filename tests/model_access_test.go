@@ -424,7 +424,7 @@ func (r *modelRun) lines(t *testing.T, in, query string, args ...any) []string {
 // the model says that it can and cannot do.
 func (r *modelRun) tryLogins(t *testing.T) {
 	t.Helper()
-	roles, at, passwords := r.config.serverRoles(), r.config.places(), maps.Clone(r.logins)
+	roles, at, passwords := r.config.serverRoles(), r.config.places(), maps.Clone(r.passwords(t))
 	passwords[outsider] = outsiderPassword
 	want := map[string]map[string]bool{}
 	for in := range at {

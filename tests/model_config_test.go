@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -225,7 +226,8 @@ var modelChanges = map[string]modelChanger{
 	"closed":  func(m *modelConfig, _ modelConfig, _ string, arg int) bool { m.Closed = arg%2 == 0; return true },
 }
 
-// changed is the config after changes, without those that are not possible or not accepted.
+// changed is the config after changes. What is not possible with a tenant, is not accepted, or changes
+// nothing, is tried with the next tenant.
 func (m modelConfig) changed(t *testing.T, changes []modelChange) modelConfig {
 	t.Helper()
 	next := m.clone()
@@ -234,9 +236,13 @@ func (m modelConfig) changed(t *testing.T, changes []modelChange) modelConfig {
 		if do == nil {
 			t.Fatalf("there is no change %q", change.Do)
 		}
-		tried := next.clone()
-		if do(&tried, m, change.Tenant, change.Arg) && tried.accepted() {
-			next = tried
+		first := max(0, slices.Index(modelTenants, change.Tenant))
+		for _, tenant := range slices.Concat(modelTenants[first:], modelTenants[:first]) {
+			tried := next.clone()
+			if do(&tried, m, tenant, change.Arg) && tried.accepted() && !reflect.DeepEqual(tried, next) {
+				next = tried
+				break
+			}
 		}
 	}
 	return next

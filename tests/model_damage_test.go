@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 )
 
 // scene is what there is to damage.
@@ -196,11 +194,6 @@ func (r *modelRun) tryDeploy(t *testing.T) error { _, err := r.tryUp(t); return 
 
 func (r *modelRun) tryRepair(t *testing.T) error { return r.repair(t) }
 
-func (r *modelRun) tryDestroy(t *testing.T) error {
-	_, err := r.stack.Destroy(t.Context(), optdestroy.ProgressStreams(&r.printed), optdestroy.ErrorProgressStreams(&r.printed))
-	return err
-}
-
 // again runs a command until it succeeds. It repeats one that failed for a reason for which the docs say
 // so: locks, and after a broken run roles that it made and did not record, which are dropped first.
 func (r *modelRun) again(t *testing.T, run func(*testing.T) error) {
@@ -218,7 +211,7 @@ func (r *modelRun) tryAgain(t *testing.T, run func(*testing.T) error) (err error
 		}
 		switch text := err.Error(); {
 		case strings.Contains(text, "deadlock detected"), strings.Contains(text, "tuple concurrently updated"):
-			t.Log("repeated after: ", text[strings.LastIndex(text, "error: "):])
+			t.Log("repeated after: ", errorLines(err))
 		case r.broken && existingRole.MatchString(text):
 			r.clearWay(t, text)
 		default:
@@ -258,9 +251,7 @@ func (r *modelRun) breakOff(t *testing.T, b modelBreak) {
 	if progress.left <= 0 && b.How != "shutdown" {
 		r.unlock(t)
 	}
-	if _, err := r.stack.Refresh(t.Context(), optrefresh.ClearPendingCreates()); err != nil {
-		t.Fatal(err)
-	}
+	r.refresh(t, "--clear-pending-creates")
 }
 
 // counter acts once, as soon as the CLI has reported so many resources as created, updated or deleted.
@@ -294,7 +285,7 @@ func (r *modelRun) repairAll(t *testing.T) {
 			return
 		}
 		if err != nil {
-			t.Logf("up --refresh fails: %s", lastLines(err))
+			t.Logf("up --refresh fails: %s", errorLines(err))
 		}
 		for _, f := range found {
 			t.Logf("the audit finds %+v", f)
@@ -315,9 +306,15 @@ func (r *modelRun) repairAll(t *testing.T) {
 	t.Fatalf("five times up --refresh and the fixes of the audit do not repair the damage: %v\n%+v", err, found)
 }
 
-func lastLines(err error) string {
-	text := err.Error()
-	return text[max(0, len(text)-1500):]
+// errorLines are the lines of what the CLI printed that say what failed.
+func errorLines(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "error: ") && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // modelFinding is a violation that the audit finds.
@@ -333,7 +330,7 @@ func (f modelFinding) in() string {
 // tenantctl runs a command of it on the stack as a superuser.
 func (r *modelRun) tenantctl(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), tools.tenantctl, append(args, "--outputs", r.outputs)...)
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, append(args, "--outputs", r.outputsFile)...)
 	cmd.Env = append(os.Environ(), "PGHOST="+r.server.Host, fmt.Sprint("PGPORT=", r.server.Port), "PGUSER="+r.server.User,
 		"PGPASSWORD="+r.server.Password, "PGSSLMODE=disable", "PGDATABASE="+database)
 	out, err := cmd.Output()
@@ -361,16 +358,18 @@ func (r *modelRun) resetSettings(t *testing.T) {
 	r.tenantctl(t, "settings", "--reset", "all")
 }
 
-// writeOutputs writes the outputs into a file, without the passwords, which it keeps.
+// writeOutputs writes the outputs into a file, without secrets.
 func (r *modelRun) writeOutputs(t *testing.T) {
 	t.Helper()
-	var outputs map[string]json.RawMessage
-	err := json.Unmarshal([]byte(r.pulumi(t, "stack", "output", "--json", "--show-secrets", "--stack", r.stack.Name())), &outputs)
-	r.logins = map[string]string{}
-	err = errors.Join(err, json.Unmarshal(outputs["passwords"], &r.logins))
-	outputs["passwords"] = json.RawMessage(`"[secret]"`)
-	text, err2 := json.Marshal(outputs)
-	if err := errors.Join(err, err2, os.WriteFile(r.outputs, text, 0o600)); err != nil {
+	values := object{}
+	for name, output := range r.outputs(t) {
+		values[name] = output.Value
+		if output.Secret {
+			values[name] = "[secret]"
+		}
+	}
+	text, err := json.Marshal(values)
+	if err := errors.Join(err, os.WriteFile(r.outputsFile, text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -429,10 +428,7 @@ func (r *modelRun) migrate(t *testing.T) {
 			if len(statements) == 0 {
 				continue
 			}
-			admin, err := r.connectTo(t, in, login, r.logins[login])
-			if err != nil {
-				t.Fatal(err)
-			}
+			admin := r.loginTo(t, in, login)
 			admin.may(t, statements...)
 			if err := admin.Close(t.Context()); err != nil {
 				t.Fatal(err)

@@ -70,7 +70,7 @@ func newSequence(seed uint64, steps int) sequence {
 			}
 		}
 		if random.IntN(5) == 0 {
-			step.Break = modelBreak{After: 1 + random.IntN(40), How: pick(random, []string{"killed", "shutdown"})}
+			step.Break = modelBreak{After: 1 + random.IntN(15), How: pick(random, []string{"killed", "shutdown"})}
 		}
 		s = append(s, step)
 	}
@@ -240,7 +240,7 @@ func runSequence(t *testing.T, name, mode string, s sequence) (passed int) {
 		r := newModelRun(t, mode == "superuser")
 		r.deploy(t, modelStep{})
 		for _, step := range s {
-			t.Log("step ", sequence{step})
+			t.Log("a step: ", sequence{step})
 			if r.deploy(t, step); t.Failed() {
 				t.FailNow()
 			}
@@ -258,10 +258,8 @@ func runSequence(t *testing.T, name, mode string, s sequence) (passed int) {
 type modelRun struct {
 	*platform
 	config modelConfig
-	// outputs is the file with the outputs of the last run, without secrets.
-	outputs string
-	// logins are the passwords in the outputs of the last run, by login.
-	logins map[string]string
+	// outputsFile has the outputs of the last run, without secrets.
+	outputsFile string
 	// objects are what compare found in each database.
 	objects map[string][]accessObject
 	// broken is true after a run that broke off.
@@ -275,7 +273,7 @@ const outsider, outsiderPassword = "outsider", "outsider-password"
 
 func newModelRun(t *testing.T, superuser bool) *modelRun {
 	t.Helper()
-	r := &modelRun{platform: newPlatform(t, superuser), config: newModelConfig(), outputs: filepath.Join(t.TempDir(), "outputs.json")}
+	r := &modelRun{platform: newPlatform(t, superuser), config: newModelConfig(), outputsFile: filepath.Join(t.TempDir(), "outputs.json")}
 	r.prepareDatabases(t)
 	r.superuser(t, database).may(t, "CREATE ROLE "+outsider+" LOGIN PASSWORD '"+outsiderPassword+"'")
 	r.superuser(t, "postgres").may(t, "CREATE DATABASE "+closedDatabase+" OWNER "+r.user)

@@ -80,6 +80,8 @@ type defaultACL struct {
 type owned struct {
 	role oid
 	what string
+	// database is its name if the object is a database.
+	database string
 	// vague is true if what stands for several objects, or for something in another database.
 	vague bool
 }
@@ -270,12 +272,13 @@ func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx, first bool, elsewher
 				THEN pg_describe_object(classid, objid, objsubid)
 				ELSE 'something in the database ' || coalesce((SELECT datname FROM pg_database WHERE oid = dbid), '?') END
 			|| CASE WHEN number = 3 AND total > 3 THEN ' and ' || total - 3 || ' more' ELSE '' END,
+			coalesce((SELECT datname FROM pg_database WHERE oid = objid AND classid = 'pg_database'::regclass), ''),
 			number = 3 AND total > 3 OR dbid NOT IN (0, `+here+`)
 		FROM (
 			SELECT *, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number, count(*) OVER (PARTITION BY refobjid) AS total
 			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND classid <> 'pg_default_acl'::regclass
 				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper) AND `+where+`) AS dependencies
-		WHERE number <= 3 ORDER BY refobjid, number`, args, []any{&o.role, &o.what, &o.vague}, func() {
+		WHERE number <= 3 ORDER BY refobjid, number`, args, []any{&o.role, &o.what, &o.database, &o.vague}, func() {
 		c.owned = append(c.owned, o)
 	})
 }

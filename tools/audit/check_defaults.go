@@ -38,8 +38,8 @@ func (d defaultPrivilege) String() string {
 	return d.privilege + option + " on " + strings.ToLower(objectTypes()[d.objectType])
 }
 
-// revoke is the SQL that takes the privilege away.
-func (d defaultPrivilege) revoke(admin string) string {
+// revoke is the SQL that takes the privilege away, and others like it on the same type of objects.
+func (d defaultPrivilege) revoke(admin string) sentence {
 	in, option := "", ""
 	if d.grantable {
 		option = "GRANT OPTION FOR "
@@ -47,7 +47,7 @@ func (d defaultPrivilege) revoke(admin string) string {
 	if d.schema != "" {
 		in = " IN SCHEMA " + quoted(d.schema)
 	}
-	return "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(admin) + in + " REVOKE " + option + d.privilege + " ON " + objectTypes()[d.objectType] + " FROM " + quoted(d.grantee)
+	return sentence{"ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(admin) + in + " REVOKE " + option, " ON " + objectTypes()[d.objectType] + " FROM " + quoted(d.grantee)}
 }
 
 // checkDefaults compares the default privileges of the admin with the policy. Roles that own nothing
@@ -88,7 +88,8 @@ func (s *system) checkDefaults(f *findings) {
 		f.affects(problem{
 			Finding: Finding{Rule: ruleDefaultsExtra, Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
 			text:    sentence{d.grantee + " will have ", " that the admin creates"},
-		}, affected{name: d.String(), target: d.revoke(s.admin)})
+			fix:     d.revoke(s.admin), listed: true,
+		}, affected{name: d.String(), target: d.privilege})
 	}
 	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise.
 	if !closed || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}] {

@@ -202,6 +202,10 @@ func (s *system) checkOwned(f *findings) {
 			text:    sentence{before: who + " owns "},
 			fix:     sentence{before: "REASSIGN OWNED BY " + quoted(who) + " TO " + quoted(s.admin)},
 		}
+		if o.database != "" {
+			// Whoever deploys owns the databases: the admin could let others connect.
+			p.fix.before = "ALTER DATABASE " + quoted(o.database) + " OWNER TO " + quoted(s.deployer)
+		}
 		switch s.kinds[o.role] {
 		case KindTenant, KindTenantLogin, KindAgent, KindAgents, KindGroup:
 			p.Rule, p.text.after = ruleTenantOwns, ", and can drop it, alter it and grant privileges on it"

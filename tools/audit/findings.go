@@ -64,8 +64,9 @@ type problem struct {
 	text    sentence
 	fix     sentence
 	// together is what the fix names in place of several objects. If it is empty, the fix is that of
-	// the first.
+	// the first, or names all if listed is true.
 	together string
+	listed   bool
 }
 
 // sentence is a text with a place for objects.
@@ -211,13 +212,16 @@ func (p problem) of(one affected, database string) Finding {
 
 // finding is the violation of a problem with the objects that it affects.
 func (p problem) finding(all []affected) Finding {
-	target := all[0].target
-	if len(all) > 1 && p.together != "" {
-		target = p.together
-	}
-	names := make([]string, len(all))
+	names, targets := make([]string, len(all)), make([]string, len(all))
 	for i, one := range all {
-		names[i] = one.name
+		names[i], targets[i] = one.name, one.target
+	}
+	target := targets[0]
+	switch {
+	case p.listed:
+		target = strings.Join(targets, ", ")
+	case len(all) > 1 && p.together != "":
+		target = p.together
 	}
 	found := p.Finding
 	found.Object = cmp.Or(found.Object, names[0])
