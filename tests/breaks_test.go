@@ -394,11 +394,14 @@ func (p *platform) unlock(t *testing.T) {
 	}
 }
 
-// heal does what the README says to do after a broken run: refresh, since what was made and then
-// could not be read back is recorded as half-made, and of a membership that is beyond repair;
-// deploy; and drop what stands in the way.
+// heal does what the docs say to do after a broken run: deploy, since a refresh would forget which
+// updates failed; refresh, since what was made and then could not be read back is recorded as half-made,
+// and of a membership that is beyond repair; deploy; and drop what stands in the way.
 func (p *platform) heal(t *testing.T) {
 	t.Helper()
+	if _, err := p.runUp(t, "--continue-on-error"); err != nil {
+		t.Log(errorLines(err))
+	}
 	p.refresh(t, "--clear-pending-creates")
 	for {
 		_, err := p.runUp(t, "--continue-on-error")
@@ -414,6 +417,17 @@ func (p *platform) heal(t *testing.T) {
 	if bytes.Contains(state.Deployment, []byte("pending_operations")) {
 		t.Error("operations are still pending")
 	}
+}
+
+// errorLines are the lines of what the CLI printed that say what failed.
+func errorLines(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "error: ") && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 var existingRole = regexp.MustCompile(`role "(\w+)" already exists`)

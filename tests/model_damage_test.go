@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
 )
 
 // scene is what there is to damage.
@@ -251,6 +250,9 @@ func (r *modelRun) breakOff(t *testing.T, b modelBreak) {
 	if progress.left <= 0 && b.How != "shutdown" {
 		r.unlock(t)
 	}
+	if _, err := r.runUp(t, "--continue-on-error"); err != nil {
+		t.Log("the run after it: ", errorLines(err))
+	}
 	r.refresh(t, "--clear-pending-creates")
 }
 
@@ -304,17 +306,6 @@ func (r *modelRun) repairAll(t *testing.T) {
 		}
 	}
 	t.Fatalf("five times up --refresh and the fixes of the audit do not repair the damage: %v\n%+v", err, found)
-}
-
-// errorLines are the lines of what the CLI printed that say what failed.
-func errorLines(err error) string {
-	var lines []string
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "error: ") && !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "\n")
 }
 
 // modelFinding is a violation that the audit finds.

@@ -143,31 +143,33 @@ func TestModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var files []string
+	seeds := runs.seeds
 	switch {
 	case runs.file != "":
-		for _, mode := range runs.modes {
-			runSequence(t, filepath.Base(runs.file), mode, readSequence(t, runs.file))
-		}
-	case len(runs.seeds) > 0:
-		for _, seed := range runs.seeds {
-			for _, mode := range runs.modes {
-				runs.seed(t, seed, mode)
-			}
-		}
-	default:
-		kept, err := filepath.Glob("testdata/model/*.json")
-		if err != nil || len(kept) == 0 {
+		files = []string{runs.file}
+	case len(seeds) == 0:
+		if files, err = filepath.Glob("testdata/model/*.json"); err != nil || len(files) == 0 {
 			t.Fatal("no sequences in testdata/model", err)
 		}
-		for _, file := range kept {
-			mode := "superuser"
-			if strings.HasPrefix(filepath.Base(file), "createrole-") {
-				mode = "createrole"
-			}
-			runSequence(t, filepath.Base(file), mode, readSequence(t, file))
+		seeds = []uint64{1, 2, 3, 4}
+	}
+	for _, file := range files {
+		for _, mode := range runs.modes {
+			t.Run(filepath.Base(file)+" "+mode, func(t *testing.T) {
+				t.Parallel()
+				runSequence(t, "sequence", mode, readSequence(t, file))
+			})
 		}
-		for i := range 4 {
-			runs.seed(t, uint64(i+1), runs.modes[i%len(runs.modes)])
+	}
+	for _, seed := range seeds {
+		for i, mode := range runs.modes {
+			if len(runs.seeds) > 0 || seed%2 == uint64(i) { // each fixed seed in one mode
+				t.Run(fmt.Sprintf("seed %d %s", seed, mode), func(t *testing.T) {
+					t.Parallel()
+					runs.seed(t, seed, mode)
+				})
+			}
 		}
 	}
 }
@@ -176,7 +178,7 @@ func TestModel(t *testing.T) {
 func (runs modelRuns) seed(t *testing.T, seed uint64, mode string) {
 	t.Helper()
 	s := newSequence(seed, runs.steps)
-	done := runSequence(t, fmt.Sprint("seed ", seed), mode, s)
+	done := runSequence(t, "sequence", mode, s)
 	if done == len(s) {
 		return
 	}

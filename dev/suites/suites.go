@@ -49,6 +49,7 @@ func table() []suite {
 		{name: "dev", what: "the local environment, the stand-ins, the benchmark with two tenants", module: "dev", args: all, takes: 4 * time.Minute, needs: []need{needsPostgres, needsPulumi}},
 		{name: "tools", what: "tenantctl, and the audit's page in Chromium", module: "tools", args: all, takes: time.Minute, needs: []need{needsPostgres, needsChromium}},
 		{name: "breaks", what: "runs that are killed or stopped at many points", module: "tests", args: append(endToEnd, "-tags", "breaks", "-run", "Breaks", "."), takes: 2 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
+		{name: "model", what: "random changes, damage and broken runs, compared with PostgreSQL's own answers", module: "tests", args: append(endToEnd, "-tags", "model", "-run", "TestModel$", "."), takes: 4 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
 		{name: "fuzz", what: "whatever input, a bounded time for each target", fuzzed: []string{".", "tools"}, takes: 2 * time.Minute, optional: true},
 	}
 }
