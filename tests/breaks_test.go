@@ -394,14 +394,11 @@ func (p *platform) unlock(t *testing.T) {
 	}
 }
 
-// heal does what the docs say to do after a broken run: deploy, since a refresh would forget which
-// updates failed; refresh, since what was made and then could not be read back is recorded as half-made,
-// and of a membership that is beyond repair; deploy; and drop what stands in the way.
+// heal does what the docs say to do after a broken run: refresh, since what was made and then
+// could not be read back is recorded as half-made, and of a membership that is beyond repair;
+// deploy; and drop what stands in the way.
 func (p *platform) heal(t *testing.T) {
 	t.Helper()
-	if _, err := p.runUp(t, "--continue-on-error"); err != nil {
-		t.Log(errorLines(err))
-	}
 	p.refresh(t, "--clear-pending-creates")
 	for {
 		_, err := p.runUp(t, "--continue-on-error")

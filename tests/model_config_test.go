@@ -48,10 +48,10 @@ type modelLogin struct {
 	Version   int // 0 for the default
 	Active    string
 	RoleLogin bool
-	// AltVersion is the passwordVersion of the login that is not active.
-	AltVersion int
-	Suspended  bool
-	Until      string
+	// A and B are the passwordVersions of the alternating logins.
+	A, B      int
+	Suspended bool
+	Until     string
 }
 
 type modelLimits struct{ Connections, Timeout, Idle int } // 0 for the default
@@ -204,7 +204,8 @@ var modelChanges = map[string]modelChanger{
 		case arg%3 == 0:
 			l.RoleLogin = !l.RoleLogin
 		case arg%3 == 1:
-			l.AltVersion = max(1, l.AltVersion) + 1
+			version := map[string]*int{"a": &l.B, "b": &l.A}[l.Active] // of the one that is not in use
+			*version = max(1, *version) + 1
 		default:
 			l.Active = map[string]string{"a": "b", "b": "a"}[l.Active]
 		}
@@ -302,18 +303,32 @@ func (m modelConfig) tenants() object {
 			tenant["database"] = own
 		}
 		if len(t.Agents) > 0 {
-			tenant["agents"] = logins(t.Agents)
+			tenant["agents"] = loginObjects(t.Agents)
 		}
 		all[key] = tenant
 	}
 	return all
 }
 
-func (m modelConfig) readers() object { return logins(m.Readers) }
+// logins are all logins by the name of the role.
+func (m *modelConfig) logins() map[string]*modelLogin {
+	all := map[string]*modelLogin{"app_service_role": &m.App, "admin_service_login": &m.Admin}
+	maps.Copy(all, m.Readers)
+	for key, t := range m.Tenants {
+		role, _, _ := t.names(key)
+		all[role] = &t.modelLogin
+		for agent, login := range t.Agents {
+			all[role+"_"+agent] = login
+		}
+	}
+	return all
+}
+
+func (m modelConfig) readers() object { return loginObjects(m.Readers) }
 
 func (m modelConfig) roles() object { return object{"app": m.App.object(), "admin": m.Admin.object()} }
 
-func logins(all map[string]*modelLogin) object {
+func loginObjects(all map[string]*modelLogin) object {
 	objects := object{}
 	for key, login := range all {
 		objects[key] = login.object()
@@ -334,8 +349,10 @@ func (l modelLogin) object() object {
 		if l.RoleLogin {
 			two["roleLogin"] = true
 		}
-		if l.AltVersion != 0 {
-			two[map[string]string{"a": "b", "b": "a"}[l.Active]] = object{"passwordVersion": l.AltVersion}
+		for key, version := range map[string]int{"a": l.A, "b": l.B} {
+			if version != 0 {
+				two[key] = object{"passwordVersion": version}
+			}
 		}
 		o["logins"] = two
 	}

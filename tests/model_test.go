@@ -306,6 +306,9 @@ func (r *modelRun) deploy(t *testing.T, step modelStep) {
 	}
 	r.closeSchemasPublic(t)
 	r.writeOutputs(t)
+	if step.Break.After > 0 {
+		r.setPasswords(t)
+	}
 	if found := r.audit(t); len(found) > 0 {
 		t.Errorf("the audit finds %v", found)
 	}

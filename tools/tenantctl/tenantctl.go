@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenant-permissions/tools/audit"
+	"tenant-permissions/tools/passwords"
 	"tenant-permissions/tools/progress"
 	"tenant-permissions/tools/review"
 )
@@ -23,7 +24,7 @@ import (
 const (
 	exitFine     = 0
 	exitFailed   = 1 // the command did not do its work
-	exitFindings = 2 // it did, and found what must not be: violations, blocking settings, a preview not to deploy
+	exitFindings = 2 // it did, and found what must not be: violations, blocking settings, refused passwords, a preview not to deploy
 )
 
 // Main runs a command, writes its error, and returns its exit code. An interrupt ends the command.
@@ -42,7 +43,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitFine
 	}
 	fmt.Fprintln(stderr, err)
-	if errors.Is(err, audit.ErrViolations) || errors.As(err, &review.Refusal{}) {
+	if errors.Is(err, audit.ErrViolations) || errors.Is(err, passwords.ErrRefused) || errors.As(err, &review.Refusal{}) {
 		return exitFindings
 	}
 	return exitFailed
@@ -66,7 +67,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newAudit(), newWhy(), newSettings(), newSessions(), newReview(), newCells(), newSetup(), newNames(), newUserlist())
+	root.AddCommand(newAudit(), newWhy(), newSettings(), newSessions(), newReview(), newCells(), newSetup(), newNames(), newUserlist(), newPasswords())
 	return root
 }
 

@@ -19,9 +19,9 @@ func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, cod
 }
 
 const (
-	unchanged = `{"steps": [], "changeSummary": {}}`
-	passwords = `{"passwords": {"tenant_acme": "acme-password"}}`
-	failed    = `{"steps": [], "diagnostics": [{"severity": "error", "message": "no"}]}`
+	unchanged     = `{"steps": [], "changeSummary": {}}`
+	withPasswords = `{"passwords": {"tenant_acme": "acme-password"}}`
+	failed        = `{"steps": [], "diagnostics": [{"severity": "error", "message": "no"}]}`
 )
 
 func TestExitCodes(t *testing.T) {
@@ -57,12 +57,15 @@ func TestExitCodes(t *testing.T) {
 		"help of a command":       {args: []string{"cells", "deploy", "--help"}, stdout: "Exit codes: 0 success, 1 the command failed."},
 		"help of one that finds":  {args: []string{"audit", "--help"}, stdout: "2 there are violations"},
 		"completion of a format":  {args: []string{"__complete", "audit", "--format", ""}, stdout: "html"},
-		"a userlist":              {args: []string{"userlist", "--outputs", "-"}, stdin: passwords, stdout: `"tenant_acme" "SCRAM-SHA-256$4096:`},
+		"no passwords":            {args: []string{"passwords"}, code: 1, stderr: "--outputs is missing"},
+		"passwords of no stack":   {args: []string{"passwords", "--outputs", "-"}, stdin: `{"passwords": {"a": "b"}}`, code: 1, stderr: "the outputs have no database_name"},
+		"passwords masked":        {args: []string{"passwords", "--outputs", "-"}, stdin: `{"passwords": "[secret]"}`, code: 1, stderr: "-: the passwords are masked"},
+		"a userlist":              {args: []string{"userlist", "--outputs", "-"}, stdin: withPasswords, stdout: `"tenant_acme" "SCRAM-SHA-256$4096:`},
 		"masked passwords":        {args: []string{"userlist", "--outputs", "-"}, stdin: `{"passwords": "[secret]"}`, code: 1, stderr: "-: the passwords are masked"},
 		"no outputs to list":      {args: []string{"userlist"}, code: 1, stderr: `required flag(s) "outputs" not set`},
-		"outputs twice":           {args: []string{"userlist", "--outputs", "-", "--outputs", "-"}, stdin: passwords, code: 1, stderr: "--outputs is standard input twice"},
+		"outputs twice":           {args: []string{"userlist", "--outputs", "-", "--outputs", "-"}, stdin: withPasswords, code: 1, stderr: "--outputs is standard input twice"},
 		"no outputs file":         {args: []string{"userlist", "--outputs", "/nowhere"}, code: 1, stderr: "no such file"},
-		"a userlist in a folder":  {args: []string{"userlist", "--outputs", "-", "--out", "."}, stdin: passwords, code: 1, stderr: "--out: . is not a regular file"},
+		"a userlist in a folder":  {args: []string{"userlist", "--outputs", "-", "--out", "."}, stdin: withPasswords, code: 1, stderr: "--out: . is not a regular file"},
 		"a number where none may": {args: []string{"review", "--max-tenants-removed", "-1"}, stdin: unchanged, code: 1, stderr: "--max-tenants-removed -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +154,7 @@ func TestUserlistFile(t *testing.T) {
 	if text, err := os.ReadFile(file); err != nil || string(text) != "before" {
 		t.Errorf("got %v\n%s", err, text)
 	}
-	stdout, stderr, code := run(t, passwords, "userlist", "--outputs", "-", "--out", file)
+	stdout, stderr, code := run(t, withPasswords, "userlist", "--outputs", "-", "--out", file)
 	if code != exitFine || stdout != "" {
 		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
 	}

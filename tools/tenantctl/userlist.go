@@ -3,12 +3,14 @@ package tenantctl
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"tenant-permissions/tools/connect"
+	"tenant-permissions/tools/passwords"
 	"tenant-permissions/tools/userlist"
 )
 
@@ -52,6 +54,26 @@ in no stack any more stays there, locked: PgBouncer accepts an empty password fo
 	cmd.Flags().StringArrayVar(&files, "outputs", nil, "`FILE` with the outputs of a stack (pulumi stack output --json --show-secrets), - for standard input; repeat it for each stack of the server")
 	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write to, which only its owner can read; the owner of one that exists stays (default: standard output)")
 	required(cmd, "outputs")
+	return cmd
+}
+
+func newPasswords() *cobra.Command {
+	var source connect.Source
+	cmd := &cobra.Command{
+		Use:   "passwords --outputs FILE...",
+		Short: "Log in with every password of the outputs",
+		Long: `Log in once with every password of the stacks' outputs, and list those that the server refuses.
+Run it after a run in which the update of a role failed. Of a stack without a superuser, no refresh
+sees that the server has another password.` + exits("the server refuses a password"),
+		Example: "  pulumi stack output --json --show-secrets | tenantctl passwords --outputs -",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			source.Stdin = cmd.InOrStdin()
+			return buffered(cmd, "", func(out io.Writer) error { return passwords.Check(cmd.Context(), &source, out) })
+		},
+	}
+	source.AddFlags(cmd.Flags())
+	cmd.Flag("outputs").Usage = "`FILE` with the outputs of a stack (pulumi stack output --json --show-secrets), - for standard input; repeat it for each stack of the database"
 	return cmd
 }
 
