@@ -284,7 +284,7 @@ func (m modelConfig) accepted() bool {
 func (m modelConfig) tenants() object {
 	all := object{}
 	for key, t := range m.Tenants {
-		tenant := t.modelLogin.object()
+		tenant := t.object()
 		put(tenant, "role", t.Role)
 		put(tenant, "schema", t.Schema)
 		put(tenant, "previous", t.Previous)

@@ -27,6 +27,7 @@ var ErrRefused = errors.New("passwords in the outputs are not those of the serve
 
 // PostgreSQL's answers to a login.
 const (
+	accepted             = "00000"
 	invalidPassword      = "28P01" // also if the password has expired, or if there is no such role
 	invalidAuthorization = "28000" // NOLOGIN, or pg_hba.conf
 	noPrivilege          = "42501" // no CONNECT, which is looked at after the password
@@ -63,21 +64,26 @@ func Check(ctx context.Context, source *connect.Source, out io.Writer) error {
 	refused, untried := 0, 0
 	for _, login := range slices.Sorted(maps.Keys(all)) {
 		code, err := try(ctx, settings, login, all[login])
-		switch {
-		case err == nil || code == noPrivilege:
+		if err != nil {
+			return err
+		}
+		switch code {
+		case accepted, noPrivilege:
 			// Where pg_hba.conf asks for no password, the right one proves nothing.
-			if code, _ := try(ctx, settings, login, all[login]+"x"); code != invalidPassword {
+			code, err := try(ctx, settings, login, all[login]+"x")
+			if err != nil {
+				return err
+			}
+			if code != invalidPassword {
 				untried++
 				fmt.Fprintf(out, "%s: not tried, because the server accepts another password too; look at pg_hba.conf\n", login)
 			}
-		case code == invalidPassword:
+		case invalidPassword:
 			refused++
 			fmt.Fprintf(out, "%s: the server refuses the password in the outputs; unless it has expired, raise the passwordVersion of this login and run pulumi up\n", login)
-		case code == invalidAuthorization:
+		case invalidAuthorization:
 			untried++
 			fmt.Fprintf(out, "%s: not tried, because it cannot log in: it is suspended, or pg_hba.conf refuses it\n", login)
-		case code == "":
-			return err // the server cannot be reached
 		default:
 			untried++
 			fmt.Fprintf(out, "%s: not tried: SQLSTATE %s\n", login, code)
@@ -90,17 +96,18 @@ func Check(ctx context.Context, source *connect.Source, out io.Writer) error {
 	return nil
 }
 
-// try logs in and returns the SQLSTATE of PostgreSQL's refusal, "" if it is none.
+// try logs in and returns PostgreSQL's answer: accepted, or the SQLSTATE of its refusal. The error is that
+// the server cannot be reached.
 func try(ctx context.Context, settings *pgx.ConnConfig, login, password string) (code string, err error) {
 	settings = settings.Copy()
 	settings.User, settings.Password = login, password
 	conn, err := pgx.ConnectConfig(ctx, settings)
-	if err == nil {
-		return "", conn.Close(ctx)
-	}
 	var refusal *pgconn.PgError
-	if errors.As(err, &refusal) {
-		return refusal.Code, err
+	switch {
+	case errors.As(err, &refusal):
+		return refusal.Code, nil
+	case err != nil:
+		return "", err
 	}
-	return "", err
+	return accepted, conn.Close(ctx)
 }

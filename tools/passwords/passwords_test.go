@@ -76,7 +76,11 @@ func TestCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if code, _ := try(t.Context(), settings, "trusted", "any"); code == "" {
+		code, err := try(t.Context(), settings, "trusted", "any")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code == accepted {
 			break
 		}
 		if wait > 10*time.Second {
