@@ -42,7 +42,7 @@ func (t *Tenant) newDatabase(ctx *pulumi.Context, drop bool) ([]pulumi.Resource,
 	t.in.prefix, t.in.database = t.key+"-database-", name
 	t.in = t.in.with(pulumi.DeletedWith(database))
 	after, extensionSchema, err := t.shared.newDatabasePrivileges(ctx, t.in, policy.OnTenantDatabase(), policy.OnTenantExtensionSchema(), []pulumi.Resource{database})
-	t.Database = deployed.Require(name, extensionSchema)
+	t.Database, t.extensionSchema = deployed.Require(name, extensionSchema), extensionSchema
 	return after, err
 }
 
@@ -55,7 +55,7 @@ func (t *Tenant) newAccess(ctx *pulumi.Context, after []pulumi.Resource) ([]pulu
 	if err != nil || t.shared.SearchedSchema == "" {
 		return after, err
 	}
-	in.schema = pulumi.String(t.shared.SearchedSchema)
+	in.schema = t.extensionSchema // an edge: after a broken run the way over the tenant's schema may be gone
 	return newGrants(ctx, in, policy.OnOwnExtensionSchema(agents), after)
 }
 

@@ -29,7 +29,7 @@ func TestOwnDatabase(t *testing.T) {
 		"Extension acme-database-extension-vector parent=acme createCascade=true" + in + "dropCascade=false name=vector schema=extensions<-acme-database-extension-schema after=acme-database-app-on-extensions deletedWith=acme-database ignores=schema",
 		"Grant acme-database-connect parent=acme" + in + "objectType=database privileges=[CONNECT] role=tenant_acme<-acme-role " +
 			"after=acme-agent-chat-role after=acme-agents after=acme-database-schema" + end,
-		"Grant acme-database-agents-on-extensions parent=acme" + in + "objectType=schema privileges=[USAGE] role=tenant_acme_agents<-acme-agents schema=extensions after=acme-database-on-extensions" + end,
+		"Grant acme-database-agents-on-extensions parent=acme" + in + "objectType=schema privileges=[USAGE] role=tenant_acme_agents<-acme-agents schema=extensions<-acme-database-extension-vector<-acme-database-extension-schema after=acme-database-on-extensions" + end,
 	} {
 		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -33,10 +33,11 @@ type Tenant struct {
 	names roleNames
 	// roles are the tenant's role and its agents', with all their alternating logins.
 	roles []pulumi.Resource
-	// in is where the tenant's privileges hold: in its schema. privileges is the last of them. A retired
-	// tenant has none.
-	in         scope
-	privileges []pulumi.Resource
+	// in is where the tenant's privileges hold. privileges is the last of them, none of a retired tenant.
+	// extensionSchema is the name of the schema of the extensions in the tenant's own database.
+	in              scope
+	privileges      []pulumi.Resource
+	extensionSchema pulumi.StringOutput
 }
 
 // newTenants registers every tenant and returns them by key.
