@@ -165,9 +165,11 @@ func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, e
 		if role == policy.App || role == policy.Reader {
 			found.Rule = ruleAppWrites
 		}
-	case s.isTenant(p.grantee) && s.left(tenant):
+	// A tenant that is retired, or has moved, keeps its privileges on what is in the schema, so that it can
+	// come back. Without USAGE on the schema they give nothing.
+	case o.kind == "schema" && s.isTenant(p.grantee) && s.left(tenant):
 		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant has moved to the database "+tenant.Database
-	case s.isTenant(p.grantee) && tenant.Retired != "":
+	case o.kind == "schema" && s.isTenant(p.grantee) && tenant.Retired != "":
 		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant is retired"
 	case policy.May(role, policyKind(o.kind), p.name):
 		return found, false

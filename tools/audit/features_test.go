@@ -157,6 +157,11 @@ func TestFeatures(t *testing.T) {
 		{shared, "GRANT USAGE ON SCHEMA extensions TO PUBLIC", "REVOKE USAGE ON SCHEMA extensions FROM PUBLIC", "extension-schema||PUBLIC|extensions"},
 		{shared, "CREATE SCHEMA tenant_acme AUTHORIZATION admin; GRANT USAGE ON SCHEMA tenant_acme TO app", "DROP SCHEMA tenant_acme", "note schema-left|acme||tenant_acme"},
 		{shared, "CREATE SCHEMA tenant_acme AUTHORIZATION admin; GRANT USAGE ON SCHEMA tenant_acme TO app, tenant_acme", "DROP SCHEMA tenant_acme", "privilege-unexpected|acme|tenant_acme|tenant_acme\nnote schema-left|acme||tenant_acme"},
+		// What such a tenant has in the schema, and needs when it comes back, is nothing without USAGE.
+		{shared, "CREATE SCHEMA tenant_acme AUTHORIZATION admin; GRANT USAGE ON SCHEMA tenant_acme TO app; SET ROLE admin; CREATE TABLE tenant_acme.docs (); RESET ROLE; GRANT SELECT ON tenant_acme.docs TO app, tenant_acme", "DROP SCHEMA tenant_acme CASCADE", "note schema-left|acme||tenant_acme"},
+		{shared, "SET ROLE admin; CREATE TABLE tenant_umbrella.docs (); RESET ROLE; GRANT SELECT ON tenant_umbrella.docs TO app, tenant_umbrella", "DROP TABLE tenant_umbrella.docs", ""},
+		{shared, "SET ROLE admin; CREATE TABLE tenant_umbrella.docs (); RESET ROLE; GRANT TRUNCATE ON tenant_umbrella.docs TO tenant_umbrella; GRANT SELECT ON tenant_umbrella.docs TO app", "DROP TABLE tenant_umbrella.docs", "privilege-unexpected|umbrella|tenant_umbrella|tenant_umbrella"},
+		{shared, "GRANT USAGE ON SCHEMA tenant_umbrella TO tenant_umbrella", "REVOKE USAGE ON SCHEMA tenant_umbrella FROM tenant_umbrella", "privilege-unexpected|umbrella|tenant_umbrella|tenant_umbrella"},
 		{own, "CREATE TABLE tenant_acme.own (); ALTER TABLE tenant_acme.own OWNER TO tenant_acme", "DROP TABLE tenant_acme.own", "tenant-owns|acme|tenant_acme|table tenant_acme.own in acme_db"},
 		{own, "ALTER DATABASE acme_db OWNER TO stranger", "ALTER DATABASE acme_db OWNER TO " + server.User, "database-owner|acme|stranger|acme_db in acme_db"},
 		{own, "ALTER DATABASE acme_db OWNER TO tenant_acme", "ALTER DATABASE acme_db OWNER TO " + server.User + "; GRANT CONNECT ON DATABASE acme_db TO tenant_acme", "tenant-owns|acme|tenant_acme|database acme_db"},
