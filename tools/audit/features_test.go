@@ -351,7 +351,7 @@ func TestDatabases(t *testing.T) {
   USAGE on schema tenant_acme: granted to tenant_acme
   SELECT on table tenant_acme.docs: granted to tenant_acme`,
 		"tenant_acme reads tenant_globex.docs": "no\n  CONNECT on database postgres: missing. tenant_acme is neither one of these roles, which have it, nor a member of one: admin, app, auditor, everyone, postgres",
-		"stranger reads tenant_acme.docs":      "no\n  CONNECT on database acme_db: missing. stranger is neither one of these roles, which have it, nor a member of one: admin, app, auditor, postgres, tenant_acme",
+		"stranger reads tenant_acme.docs":      "no\n  CONNECT on database acme_db: missing. stranger is neither one of these roles, which have it, nor a member of one: admin, app, auditor, postgres, tenant_acme, tenant_acme_agents",
 		"tenant_acme uses acme_db":             "yes\n  CONNECT on database acme_db: granted to tenant_acme",
 		"globex_chat reads tenant_globex.docs": "yes\n  USAGE on schema tenant_globex: granted to tenant_globex_agents; globex_chat: member of tenant_globex_agents\n  SELECT on table tenant_globex.docs: granted to tenant_globex_agents; globex_chat: member of tenant_globex_agents",
 	} {
