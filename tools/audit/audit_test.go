@@ -268,6 +268,9 @@ note deployer|deployer||` + super},
 		}
 		for _, n := range sorted(f.notes) {
 			got = append(got, "note "+strings.Join([]string{n.Rule, n.Subject, n.Object, n.Fix}, "|"))
+			if n.Subject == "maker" && n.Rule == ruleDeployer && !strings.HasPrefix(n.Text, "it made deployer,") {
+				t.Errorf("got %s", n.Text)
+			}
 		}
 		if strings.Join(got, "\n") != test.want {
 			t.Errorf("%d, %v: got\n%s\nwant\n%s", test.version, test.more, strings.Join(got, "\n"), test.want)

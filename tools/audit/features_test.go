@@ -168,8 +168,18 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, deployer + "GRANT deployer TO stranger", noDeployer[1:], "other-role-reaches-tenant||friend|tenant_globex\nother-role-reaches-tenant||friend|tenant_acme in acme_db\nother-role-reaches-tenant||stranger|tenant_globex\nother-role-reaches-tenant||stranger|tenant_acme in acme_db\nnote deployer||deployer|"},
 		{own, "CREATE ROLE deployer; ALTER DATABASE postgres OWNER TO deployer; GRANT deployer TO stranger; ALTER DATABASE acme_db OWNER TO stranger", "ALTER DATABASE acme_db OWNER TO " + superuser + noDeployer, "note deployer||deployer|"},
 		{own, deployer + "ALTER DATABASE acme_db OWNER TO deployer", "ALTER DATABASE acme_db OWNER TO " + superuser + noDeployer, "note deployer||deployer|"},
-		{shared, deployer + "CREATE SCHEMA util; GRANT USAGE ON SCHEMA util TO app; CREATE FUNCTION util.f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'SELECT 1'; ALTER FUNCTION util.f() OWNER TO deployer", dropUtil + noDeployer, "security-definer||PUBLIC|util.f()\nnote deployer||deployer|"},
+		{shared, "CREATE ROLE deployer; ALTER DATABASE postgres OWNER TO deployer; CREATE SCHEMA util; GRANT USAGE ON SCHEMA util TO app; CREATE FUNCTION util.f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'SELECT 1'; ALTER FUNCTION util.f() OWNER TO deployer", dropUtil + noDeployer, "security-definer||PUBLIC|util.f()\nnote deployer||deployer|"},
+		{own, "GRANT " + superuser + " TO stranger; ALTER DATABASE acme_db OWNER TO stranger", "ALTER DATABASE acme_db OWNER TO " + superuser + "; REVOKE " + superuser + " FROM stranger", "database-owner|acme|stranger|acme_db in acme_db\nother-role-reaches-tenant||stranger|postgres"},
+		{own, "CREATE ROLE deployer; ALTER DATABASE postgres OWNER TO deployer; ALTER DATABASE acme_db OWNER TO stranger", "ALTER DATABASE acme_db OWNER TO " + superuser + noDeployer, "database-owner|acme|stranger|acme_db in acme_db\nnote deployer||deployer|"},
+		{own, "GRANT TEMPORARY ON DATABASE acme_db TO stranger", "REVOKE TEMPORARY ON DATABASE acme_db FROM stranger", ""},
+		{shared, "GRANT CONNECT ON DATABASE postgres TO PUBLIC; GRANT USAGE ON SCHEMA public TO PUBLIC", "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; REVOKE USAGE ON SCHEMA public FROM PUBLIC", "public-on-database||PUBLIC|postgres\npublic-on-schema-public||PUBLIC|public"},
 		// Schemas, and what is in them.
+		{shared, "CREATE SCHEMA util; GRANT CREATE, USAGE ON SCHEMA util TO PUBLIC", dropUtil, "tenant-creates||PUBLIC|util"},
+		{shared, "GRANT UPDATE (id) ON tenant_globex.docs TO oncall; GRANT SELECT ON tenant_globex.docs TO tenant_globex_a", "REVOKE UPDATE (id) ON tenant_globex.docs FROM oncall; REVOKE SELECT ON tenant_globex.docs FROM tenant_globex_a", "app-writes|globex|oncall|tenant_globex"},
+		{shared, "SET ROLE admin; CREATE TABLE tenant_globex.more (); RESET ROLE; REVOKE SELECT ON ALL TABLES IN SCHEMA tenant_globex FROM app", "DROP TABLE tenant_globex.more; GRANT SELECT ON tenant_globex.docs TO app", "app-cannot-read|globex|app|tenant_globex"},
+		{shared, view + "GRANT SELECT ON tenant_globex.docs TO stranger; ALTER VIEW util.v OWNER TO stranger; GRANT SELECT ON util.v TO app", dropUtil + "; REVOKE SELECT ON tenant_globex.docs FROM stranger", "other-role-reaches-tenant|globex|stranger|tenant_globex"},
+		{shared, view + "ALTER ROLE tenant_acme SUPERUSER; ALTER VIEW util.v OWNER TO tenant_acme; GRANT SELECT ON util.v TO stranger", dropUtil + "; ALTER ROLE tenant_acme NOSUPERUSER", "other-role-reaches-tenant||stranger|util.v\ntenant-attribute|acme|tenant_acme|"},
+		{shared, view + "CREATE ROLE deployer; ALTER DATABASE postgres OWNER TO deployer; ALTER VIEW util.v OWNER TO deployer; GRANT SELECT ON util.v TO stranger", dropUtil + noDeployer, "other-role-reaches-tenant||stranger|util.v\nnote deployer||deployer|"},
 		{own, "ALTER SCHEMA tenant_acme RENAME TO other", "ALTER SCHEMA other RENAME TO tenant_acme", "schema-missing|acme||tenant_acme in acme_db\nschema-unknown|||other in acme_db"},
 		{shared, "ALTER SCHEMA tenant_globex RENAME TO other; GRANT stranger TO tenant_acme", "ALTER SCHEMA other RENAME TO tenant_globex; REVOKE stranger FROM tenant_acme", "membership-unexpected|acme|tenant_acme|stranger\nschema-missing|globex||tenant_globex\nschema-unknown|||other"},
 		{shared, "ALTER SCHEMA tenant_globex OWNER TO stranger; REVOKE USAGE ON SCHEMA tenant_globex FROM tenant_globex", "ALTER SCHEMA tenant_globex OWNER TO admin; GRANT USAGE ON SCHEMA tenant_globex TO tenant_globex", "schema-owner|globex|stranger|tenant_globex\ntenant-cannot-use|globex|tenant_globex|tenant_globex"},
@@ -191,7 +201,7 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, "GRANT USAGE ON SCHEMA umbrella TO tenant_globex_a", "REVOKE USAGE ON SCHEMA umbrella FROM tenant_globex_a", "tenant-reaches-tenant|globex|tenant_globex_a|umbrella"},
 		{shared, "SET ROLE admin; CREATE TABLE umbrella.t (); CREATE VIEW tenant_globex.v AS SELECT FROM umbrella.t; RESET ROLE; REVOKE ALL ON tenant_globex.v FROM app, tenant_globex, tenant_globex_agents", "DROP TABLE umbrella.t CASCADE", "app-cannot-read|globex|app|tenant_globex"},
 		{shared, view + "GRANT SELECT ON util.v TO tenant_globex, tenant_globex_agents, app", dropUtil, ""},
-		{shared, view + "GRANT SELECT ON util.v TO stranger", dropUtil, "other-role-reaches-tenant||stranger|util.v"},
+		{shared, view + "GRANT SELECT, INSERT ON util.v TO stranger", dropUtil, "other-role-reaches-tenant||stranger|util.v"},
 		{shared, view + "GRANT SELECT ON util.v TO PUBLIC", dropUtil, "tenant-reaches-tenant||PUBLIC|util.v"},
 		{shared, view + "ALTER VIEW util.v OWNER TO stranger; GRANT SELECT ON util.v TO tenant_acme", dropUtil, ""},
 		{shared, view + "ALTER VIEW util.v OWNER TO app; GRANT SELECT ON util.v TO tenant_acme", dropUtil, "app-writes||app|view util.v\ntenant-reaches-tenant|acme|tenant_acme|util.v"},
@@ -204,7 +214,13 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, defaults + "GRANT EXECUTE ON FUNCTIONS TO PUBLIC", defaults + "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC", "public-on-functions||PUBLIC|all schemas"},
 		{shared, defaults + "GRANT EXECUTE ON FUNCTIONS TO PUBLIC, app", defaults + "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC, app", "default-privileges-extra||app|all schemas\npublic-on-functions||PUBLIC|all schemas"},
 		{shared, "ALTER DEFAULT PRIVILEGES FOR ROLE tenant_globex IN SCHEMA tenant_globex GRANT SELECT ON TABLES TO PUBLIC", "ALTER DEFAULT PRIVILEGES FOR ROLE tenant_globex IN SCHEMA tenant_globex REVOKE SELECT ON TABLES FROM PUBLIC", "default-privileges-extra|globex|tenant_globex|tenant_globex"},
+		{shared, defaults + "GRANT UPDATE ON SEQUENCES TO app; " + defaults + "GRANT CREATE ON SCHEMAS TO oncall", defaults + "REVOKE UPDATE ON SEQUENCES FROM app; " + defaults + "REVOKE CREATE ON SCHEMAS FROM oncall", "default-privileges-extra||app|all schemas\ndefault-privileges-extra||oncall|all schemas"},
+		{shared, defaults + "GRANT SELECT ON TABLES TO PUBLIC", defaults + "REVOKE SELECT ON TABLES FROM PUBLIC", "default-privileges-extra||PUBLIC|all schemas"},
+		{shared, inGlobex + "REVOKE SELECT ON TABLES FROM tenant_globex", inGlobex + "GRANT SELECT ON TABLES TO tenant_globex", "default-privileges-missing|globex|tenant_globex|tenant_globex"},
+		{shared, "ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO oncall", "ALTER DEFAULT PRIVILEGES FOR ROLE app REVOKE SELECT ON TABLES FROM oncall", "default-privileges-extra||app|"},
 		// Functions.
+		{own, util + "ALTER FUNCTION util.f() OWNER TO stranger; GRANT USAGE ON SCHEMA util TO tenant_acme; GRANT EXECUTE ON FUNCTION util.f() TO tenant_acme", dropUtil, "note security-definer||tenant_acme|util.f() in acme_db"},
+		{shared, "ALTER ROLE admin RENAME TO gone; " + util + "ALTER FUNCTION util.f() OWNER TO stranger; GRANT USAGE ON SCHEMA util TO app; GRANT EXECUTE ON FUNCTION util.f() TO app", dropUtil + "; ALTER ROLE gone RENAME TO admin", "membership-unexpected||admin_login|gone\nmembership-unexpected||gone|app\nrole-missing||admin|\nrole-unknown||gone|gone is a member of everyone_admin\nnote connect-unexpected||gone|acme_db\nnote security-definer||app|util.f()"},
 		{shared, util + "GRANT USAGE ON SCHEMA util TO PUBLIC; GRANT EXECUTE ON FUNCTION util.f() TO PUBLIC", dropUtil, "security-definer||PUBLIC|util.f()"},
 		{shared, util + "GRANT USAGE ON SCHEMA util TO PUBLIC; GRANT EXECUTE ON FUNCTION util.f() TO app, admin_login", dropUtil, "security-definer||app|util.f()"},
 		{shared, util + "GRANT USAGE ON SCHEMA util TO app; GRANT EXECUTE ON FUNCTION util.f() TO app", dropUtil, "security-definer||app|util.f()"},
@@ -229,8 +245,11 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, "ALTER ROLE admin_login SET role TO stranger", "ALTER ROLE admin_login SET role TO admin", "setting-other-role||admin_login|role"},
 		// Attributes and memberships.
 		{shared, "ALTER ROLE admin CREATEDB BYPASSRLS; ALTER ROLE app BYPASSRLS; ALTER ROLE app_a BYPASSRLS", "ALTER ROLE admin NOCREATEDB NOBYPASSRLS; ALTER ROLE app NOBYPASSRLS; ALTER ROLE app_a NOBYPASSRLS", "app-attribute||app_a|\nnote admin-attribute||admin|\nnote app-attribute||app|"},
-		{shared, "ALTER ROLE app CREATEDB; ALTER ROLE tenant_globex CREATEROLE", "ALTER ROLE app NOCREATEDB; ALTER ROLE tenant_globex NOCREATEROLE", "app-attribute||app|\ntenant-attribute|globex|tenant_globex|"},
-		{shared, "ALTER ROLE app SUPERUSER", "ALTER ROLE app NOSUPERUSER", "app-attribute||app|"},
+		{shared, "ALTER ROLE app CREATEDB; ALTER ROLE oncall CREATEDB; ALTER ROLE tenant_globex CREATEROLE REPLICATION", "ALTER ROLE app NOCREATEDB; ALTER ROLE oncall NOCREATEDB; ALTER ROLE tenant_globex NOCREATEROLE NOREPLICATION", "app-attribute||app|\napp-attribute||oncall|\ntenant-attribute|globex|tenant_globex|"},
+		{shared, "ALTER ROLE app SUPERUSER; REVOKE CONNECT ON DATABASE postgres FROM app", "ALTER ROLE app NOSUPERUSER; GRANT CONNECT ON DATABASE postgres TO app", "app-attribute||app|"},
+		{shared, "GRANT pg_read_all_data TO stranger, tenant_globex", "REVOKE pg_read_all_data FROM stranger, tenant_globex", "other-role-reaches-tenant||stranger|pg_read_all_data\ntenant-reaches-tenant|globex|tenant_globex|pg_read_all_data"},
+		{shared, "GRANT everyone TO tenant_globex WITH ADMIN OPTION", "REVOKE ADMIN OPTION FOR everyone FROM tenant_globex", "tenant-admin-option|globex|tenant_globex|everyone"},
+		{shared, "GRANT everyone TO stranger", "REVOKE everyone FROM stranger", "role-unknown||stranger|stranger is a member of everyone"},
 		{shared, "GRANT tenant_acme TO admin", "REVOKE tenant_acme FROM admin", "membership-unexpected|acme|admin|tenant_acme"},
 		{shared, "GRANT stranger TO admin", "REVOKE stranger FROM admin", "membership-unexpected||admin|stranger"},
 		{shared, "GRANT stranger TO admin WITH ADMIN OPTION", "REVOKE stranger FROM admin", ""},
@@ -327,6 +346,16 @@ func TestFeatures(t *testing.T) {
 	if after, _ := found(reportOf(t)); !slices.Equal(after, before) {
 		t.Errorf("found %q after all is undone, %q before", after, before)
 	}
+	// Only a superuser sees how passwords are stored.
+	execute(t, shared, "SET password_encryption = md5", "ALTER ROLE tenant_acme PASSWORD 'x'")
+	t.Setenv("PGUSER", server.User)
+	t.Setenv("PGPASSWORD", server.Password)
+	names, findings := found(reportOf(t))
+	if names[0] != "md5-password|acme|tenant_acme|" || slices.Contains(names, "note not-checked|||") {
+		t.Errorf("found %q", names)
+	}
+	texts.WriteString("\nALTER ROLE tenant_acme PASSWORD 'x', as MD5\n")
+	write(findings[0])
 	// Before PostgreSQL 16 a REVOKE names no grantor.
 	got := regexp.MustCompile(` GRANTED BY \S+`).ReplaceAllString(texts.String(), "")
 	const file = "testdata/texts.txt"
