@@ -312,6 +312,23 @@ func TestRetiredOwnDatabase(t *testing.T) {
 	}
 }
 
+// A schema that a tenant has left is another tenant's if that has the same one, and nobody's if it is gone.
+func TestSchemaLeft(t *testing.T) {
+	c := inMemory(18).catalog
+	c.objects = append(c.objects, &object{kind: "schema", schema: "s"}, &object{kind: "schema", schema: "left"})
+	c.index()
+	s := newSystem(c, declared{tenants: []Tenant{
+		{Key: "acme", Role: "a", Schema: "s", Database: "a"}, {Key: "globex", Role: "g", Schema: "s"}, {Key: "hooli", Role: "h", Schema: "left", Database: "h"}, {Key: "initech", Role: "i", Schema: "gone", Database: "i"},
+	}})
+	keys := map[string]string{}
+	for schema, tenant := range s.tenantBySchema {
+		keys[schema] = tenant.Key
+	}
+	if want := map[string]string{"s": "globex", "left": "hooli"}; !reflect.DeepEqual(keys, want) {
+		t.Errorf("got %v, want %v", keys, want)
+	}
+}
+
 // Quotes around a single name are PostgreSQL's; those around several make one name of them.
 func TestUnquoted(t *testing.T) {
 	for value, want := range map[string]string{`"Odd", public`: "Odd, public", `"a, b"`: `"a, b"`, `a,b`: "a, b", `b"`: `b"`} {
