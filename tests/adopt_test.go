@@ -77,9 +77,7 @@ func TestAdopt(t *testing.T) {
 			before := rights()
 			super.may(t, "DROP OWNED BY tenant_acme", "DROP ROLE tenant_acme")
 			p.configure(t, with(others, "acme", object{"schema": "legacy", "adopt": true}), object{})
-			if _, err := p.stack.Refresh(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			p.refresh(t)
 			p.up(t)
 			p.clean(t)
 			sameRights(t, before, rights())

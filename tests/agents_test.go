@@ -41,10 +41,7 @@ func TestAgents(t *testing.T) {
 		p.clean(t)
 		admin.may(t, "CREATE TABLE tenant_acme.later (id serial, body text)", "CREATE TABLE tenant_acme.part PARTITION OF tenant_acme.parts DEFAULT")
 		p.clean(t)
-		outputs, err := p.stack.Outputs(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		outputs := p.outputs(t)
 		if got, want := fmt.Sprint(outputs["tenant_agent_login_names"].Value), "map[acme:map[chat:tenant_acme_chat reports:acme_reports_a]]"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

@@ -9,9 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
 // SQLSTATEs of what an attacker tries, and of what it does to others.
@@ -60,33 +58,11 @@ func TestAttacks(t *testing.T) {
 type siege struct {
 	*platform
 	tenants, roles, readers object
-	// known are the exported passwords since the last run, nil if nobody has asked: that takes the CLI
-	// a second.
-	known map[string]string
-}
-
-// passwords are the exported ones, by login name.
-func (s *siege) passwords(t *testing.T) map[string]string {
-	t.Helper()
-	if s.known == nil {
-		s.known = s.platform.passwords(t)
-	}
-	return s.known
-}
-
-// login logs in with the exported password.
-func (s *siege) login(t *testing.T, login string) *session {
-	t.Helper()
-	session, err := s.connect(t, login, s.passwords(t)[login])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return session
 }
 
 // change deploys with further config for some tenants, nil for those that go, and returns what went
 // wrong by resource.
-func (s *siege) change(t *testing.T, changed object, opts ...optup.Option) map[string]string {
+func (s *siege) change(t *testing.T, changed object, flags ...string) map[string]string {
 	t.Helper()
 	tenants := maps.Clone(s.tenants)
 	for key, value := range changed {
@@ -102,42 +78,27 @@ func (s *siege) change(t *testing.T, changed object, opts ...optup.Option) map[s
 		tenants[key] = config
 	}
 	s.configure(t, tenants, s.roles, s.readers)
-	s.known = nil
-	return s.failures(t, func(stream chan<- events.EngineEvent) error {
-		_, err := s.stack.Up(t.Context(), append([]optup.Option{
-			optup.Parallel(8), optup.ContinueOnError(), optup.EventStreams(stream),
-			optup.ProgressStreams(&s.printed), optup.ErrorProgressStreams(&s.printed),
-		}, opts...)...)
-		return err
-	})
+	events, err := s.runUp(t, append([]string{"--continue-on-error"}, flags...)...)
+	return failures(t, events, err)
 }
 
 // preview is a preview with refresh; it returns what went wrong by resource.
 func (s *siege) preview(t *testing.T) map[string]string {
 	t.Helper()
-	return s.failures(t, func(stream chan<- events.EngineEvent) error {
-		_, err := s.stack.Preview(t.Context(), optpreview.Refresh(), optpreview.EventStreams(stream),
-			optpreview.ProgressStreams(&s.printed), optpreview.ErrorProgressStreams(&s.printed))
-		return err
-	})
+	events, err := s.run(t, "preview", "--refresh")
+	return failures(t, events, err)
 }
 
 // failures are the errors of a run by the name of the resource, "" for those of none.
-func (s *siege) failures(t *testing.T, run func(chan<- events.EngineEvent) error) map[string]string {
+func failures(t *testing.T, events []apitype.EngineEvent, err error) map[string]string {
 	t.Helper()
-	stream, collected := make(chan events.EngineEvent), make(chan map[string]string)
-	go func() {
-		failures := map[string]string{}
-		for event := range stream {
-			if said := event.DiagnosticEvent; said != nil && said.Severity == "error" {
-				name := said.URN[strings.LastIndex(said.URN, ":")+1:]
-				failures[name] += said.Message
-			}
+	failures := map[string]string{}
+	for _, event := range events {
+		if said := event.DiagnosticEvent; said != nil && said.Severity == "error" {
+			name := said.URN[strings.LastIndex(said.URN, ":")+1:]
+			failures[name] += said.Message
 		}
-		collected <- failures
-	}()
-	err := run(stream)
-	failures := <-collected
+	}
 	if (err != nil) != (len(failures) > 0) {
 		t.Errorf("got error %v, and errors of the resources %v", err, failures)
 	}

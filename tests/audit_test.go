@@ -32,10 +32,7 @@ func newAuditor(t *testing.T, stacks ...*platform) *auditor {
 	a.env = append(os.Environ(), "PGHOST="+p.server.Host, fmt.Sprint("PGPORT=", p.server.Port),
 		"PGUSER=auditor", "PGPASSWORD=auditor-password", "PGSSLMODE=disable")
 	for _, stack := range stacks {
-		outputs, err := stack.stack.Outputs(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		outputs := stack.outputs(t)
 		values := object{}
 		for name, output := range outputs {
 			values[name] = output.Value
@@ -432,6 +429,6 @@ func sqlFixes(findings []finding) (fixes []string) {
 }
 
 var (
-	startsSQL = regexp.MustCompile(`^(REVOKE|ALTER (ROLE|SCHEMA|TABLE|SEQUENCE|FUNCTION|DEFAULT PRIVILEGES)|REASSIGN|GRANT) [^…]*$`)
+	startsSQL = regexp.MustCompile(`^(REVOKE|ALTER (ROLE|DATABASE|SCHEMA|TABLE|VIEW|SEQUENCE|FUNCTION|DEFAULT PRIVILEGES)|REASSIGN|GRANT) [^…]*$`)
 	notSQL    = regexp.MustCompile(`, (or|then|and from) .*`)
 )

@@ -1,10 +1,9 @@
-//go:build breaks
+//go:build breaks || model
 
 package tests
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,6 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 
 	"tenant-permissions/dev/postgres"
@@ -221,16 +219,8 @@ func TestBreaksFirstLoad(t *testing.T) {
 // claimed are the names that a stack's config claims on its server.
 func (p *platform) claimed(t *testing.T) (names []string) {
 	t.Helper()
-	config, err := p.stack.GetAllConfig(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), tools.program, "names")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(encoded), t.Output()
+	cmd := exec.CommandContext(t.Context(), tools.tenantctl, "names")
+	cmd.Stdin, cmd.Stderr = strings.NewReader(p.pulumi(t, "config", "--json", "--stack", p.stack.Name())), t.Output()
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -250,11 +240,11 @@ func TestBreaksNothingOfAnotherStack(t *testing.T) {
 	if p.major == "14" {
 		p.superuser(t, other).may(t, "ALTER SCHEMA public OWNER TO "+p.user)
 	}
-	stack, err := auto.UpsertStackLocalSource(t.Context(), "other", p.dir, auto.Pulumi(tools.command), auto.EnvVars(p.stack.Workspace().GetEnvVars()))
+	stack, err := newStack(t.Context(), "other", p.dir, p.stack.Workspace().GetEnvVars())
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := &platform{server: p.server, stack: stack}
+	q := &platform{server: p.server, stack: stack, backend: p.backend}
 	p.configure(t, threeTenants, object{})
 	q.configure(t, object{"umbrella": object{}, "hooli": object{}, "acme": object{"role": "other_acme", "schema": "other_acme"}}, object{
 		"app":             object{"name": "other_app"},
@@ -404,16 +394,14 @@ func (p *platform) unlock(t *testing.T) {
 	}
 }
 
-// heal does what the README says to do after a broken run: refresh, since what was made and then
+// heal does what the docs say to do after a broken run: refresh, since what was made and then
 // could not be read back is recorded as half-made, and of a membership that is beyond repair;
 // deploy; and drop what stands in the way.
 func (p *platform) heal(t *testing.T) {
 	t.Helper()
-	if _, err := p.stack.Refresh(t.Context(), optrefresh.ClearPendingCreates()); err != nil {
-		t.Fatal(err)
-	}
+	p.refresh(t, "--clear-pending-creates")
 	for {
-		_, err := p.stack.Up(t.Context(), optup.Parallel(8), optup.ContinueOnError())
+		_, err := p.runUp(t, "--continue-on-error")
 		if err == nil {
 			break
 		}
@@ -426,6 +414,17 @@ func (p *platform) heal(t *testing.T) {
 	if bytes.Contains(state.Deployment, []byte("pending_operations")) {
 		t.Error("operations are still pending")
 	}
+}
+
+// errorLines are the lines of what the CLI printed that say what failed.
+func errorLines(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "error: ") && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 var existingRole = regexp.MustCompile(`role "(\w+)" already exists`)

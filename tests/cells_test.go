@@ -52,10 +52,7 @@ func TestCells(t *testing.T) {
 		})
 		t.Run("same outputs as the platform", func(t *testing.T) {
 			of := func(stack *platform) []string {
-				outputs, err := stack.stack.Outputs(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
+				outputs := stack.outputs(t)
 				return slices.Sorted(maps.Keys(outputs))
 			}
 			if platform, cell := of(p), of(one); !slices.Equal(platform, cell) {
@@ -85,7 +82,7 @@ func TestCells(t *testing.T) {
 			} {
 				// Known from the outputs of the platform: not even a preview gets through.
 				two.configure(t, object{"initech": object{"logins": object{"active": "a"}}, "new": tenant}, nil)
-				if _, err := two.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+				if _, err := two.run(t, "preview"); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got error %v, want %s", err, want)
 				}
 			}
@@ -111,7 +108,7 @@ func TestCells(t *testing.T) {
 		})
 		t.Run("roles belong to the platform", func(t *testing.T) {
 			one.configure(t, tenants, object{"app": object{}})
-			if _, err := one.stack.Preview(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs in the config of the platform") {
+			if _, err := one.run(t, "preview"); err == nil || !strings.Contains(err.Error(), "belongs in the config of the platform") {
 				t.Errorf("got error %v", err)
 			}
 			one.configure(t, tenants, nil)
@@ -164,9 +161,7 @@ func TestMoveToAnotherServer(t *testing.T) {
 		near.moveTenant(t, "acme", "near-cell", "far-cell")
 		target.configure(t, object{"acme": object{}}, nil)
 		// Refresh finds nothing of the tenant on this server but its password, which is on none.
-		if _, err := target.stack.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		target.refresh(t)
 		target.up(t)
 		target.clean(t)
 		if target.passwords(t)["tenant_acme"] != password {

@@ -11,6 +11,7 @@ import (
 
 // The example of a consumer reads the outputs of a deployed stack and makes URLs that log in.
 func TestConsumer(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, true)
 	p.configure(t, object{"acme": object{"agents": object{"chat": object{}}}, "globex": own(object{"logins": object{"active": "b"}})}, object{})
 	p.up(t)

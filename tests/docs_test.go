@@ -18,58 +18,67 @@ const outside = "outside: "
 // machine it takes. Commands are told by how they begin; the longest beginning counts.
 var ranBy = map[string]string{
 	"find <backend>/.pulumi -name '*.attrs' -size 0 -delete": "TestBreaks",
-	"go -C tests test":                                outside + "it is what runs the tests",
-	"go -C tools run ./cmd/tenantctl":                 "TestExitCodes", // which runs the commands
-	"go -C tools run ./cmd/tenantctl audit":           "TestWorkflows",
-	"go -C tools run ./cmd/tenantctl cells check":     "TestCheck",
-	"go -C tools run ./cmd/tenantctl cells manifests": "TestManifestsSample",
-	"go -C tools run ./cmd/tenantctl cells split":     "TestSplit",
-	"go -C tools run ./cmd/tenantctl sessions":        "TestLoginInWrongHands",
-	"go -C tools run ./cmd/tenantctl settings":        "TestSettings",
-	"go -C tools run ./cmd/tenantctl userlist":        "TestPooler",
-	"go -C tools run ./cmd/tenantctl why":             "TestAudit",
-	"go test . -update":                               "TestDevStackGraph",  // without -update
-	"go test ./internal/config -update":               "TestGeneratedFiles", // likewise
-	"make audit":                                      "TestQuickStart",
-	"make bench":                                      "TestBenchmark",
-	"make bench-databases":                            "TestDatabases",
-	"make down":                                       "TestQuickStart",
-	"make lint":                                       outside + "the linters, which take minutes to build",
-	"make preview-all":                                "TestUpAll",
-	"make psql":                                       "TestQuickStart",
-	"make test-dev":                                   outside + "it is what runs the tests",
-	"make test-matrix":                                outside + "it is what runs the tests",
-	"make test-tools":                                 outside + "it is what runs the tests",
-	"make test-unit":                                  outside + "it is what runs the tests",
-	"make test-e2e":                                   outside + "it is what runs the tests",
-	"make test":                                       outside + "it is what runs the tests",
-	"make tool":                                       "TestWorkflows", // by way of what it builds
-	"make test-breaks":                                "TestBreaks",
-	"make up":                                         "TestQuickStart",
-	"make up-all":                                     "TestUpAll",
-	"pg_dump":                                         outside + "the client programs of the server's version",
-	"psql":                                            outside + "the client programs; the tests run the same SQL through a driver",
-	"pulumi cancel":                                   "TestBreaks",
-	"pulumi config --json":                            "TestSetup",
-	"pulumi config --json --show-secrets":             "TestWorkflows",
-	"pulumi config set":                               "TestAccess", // by way of the automation API
-	"pulumi config set --secret postgresql:password":  outside + "it asks for the password",
-	"pulumi config set postgresql:sslmode":            outside + "a server with TLS",
-	"pulumi destroy":                                  "TestLifecycle",
-	"pulumi import":                                   "TestAdopt",
-	"pulumi new":                                      "TestPulumiNew",
-	"pulumi preview":                                  "TestLifecycle",
-	"pulumi preview --json":                           "TestWorkflows",
-	"pulumi preview --refresh --expect-no-changes":    "TestDrift",
-	"pulumi refresh":                                  "TestLifecycle",
-	"pulumi refresh --clear-pending-creates":          "TestBreaks",
-	"pulumi stack init":                               "TestUpAll",
-	"pulumi stack output --json":                      "TestWorkflows",
-	"pulumi stack output passwords --show-secrets":    "TestAccess", // likewise
-	"pulumi state move":                               "TestCells",
-	"pulumi up":                                       "TestLifecycle",
-	"pulumi up --continue-on-error":                   "TestBreaks",
-	"pulumi up --refresh":                             "TestDrift",
+	"go -C tests test":                                                                      outside + "it is what runs the tests",
+	"go -C tools run ./cmd/tenantctl":                                                       "TestExitCodes", // which runs the commands
+	"go -C tools run ./cmd/tenantctl audit":                                                 "TestWorkflows",
+	"go -C tools run ./cmd/tenantctl cells check":                                           "TestCheck",
+	"go -C tools run ./cmd/tenantctl cells manifests":                                       "TestManifestsSample",
+	"go -C tools run ./cmd/tenantctl cells split":                                           "TestSplit",
+	"go -C tools run ./cmd/tenantctl sessions":                                              "TestLoginInWrongHands",
+	"go -C tools run ./cmd/tenantctl settings":                                              "TestSettings",
+	"pulumi stack output --json --show-secrets | go -C tools run ./cmd/tenantctl passwords": "TestModel",
+	"go -C tools run ./cmd/tenantctl userlist":                                              "TestPooler",
+
+	"go -C tools run ./cmd/tenantctl why": "TestAudit",
+	"go mod tidy":                         outside + "it changes go.mod, if anything",
+	"go test .":                           outside + "it is what runs the tests",
+	"go test ./internal/...":              outside + "it is what runs the tests",
+	"go test . -update":                   "TestDevStackGraph",  // without -update
+	"go test ./internal/config -update":   "TestGeneratedFiles", // likewise
+	"make audit":                          "TestQuickStart",
+	"make bench":                          "TestBenchmark",
+	"make bench-catalog":                  "TestCatalog",
+	"make bench-databases":                "TestDatabases",
+	"make down":                           "TestQuickStart",
+	"make release":                        "TestNotes", // the rest takes minutes
+	"make vulnerabilities":                outside + "the vulnerability database",
+	"make lint":                           outside + "the linters, which take minutes to build",
+	"make preview-all":                    "TestUpAll",
+	"make psql":                           "TestQuickStart",
+	"make test-dev":                       outside + "it is what runs the tests",
+	"make test-matrix":                    outside + "it is what runs the tests",
+	"make test-tools":                     outside + "it is what runs the tests",
+	"make test-unit":                      outside + "it is what runs the tests",
+	"make test-e2e":                       outside + "it is what runs the tests",
+	"make test":                           outside + "it is what runs the tests",
+	"make tool":                           "TestWorkflows", // by way of what it builds
+	"make test-model":                     "TestModel",
+	"make test-breaks":                    "TestBreaks",
+	"make up":                             "TestQuickStart",
+	"make up-all":                         "TestUpAll",
+	"pg_dump":                             outside + "the client programs of the server's version",
+	"psql":                                outside + "the client programs; the tests run the same SQL through a driver",
+	"pulumi cancel":                       "TestBreaks",
+	"pulumi config --json":                "TestSetup",
+	"pulumi config --json --show-secrets": "TestWorkflows",
+	"pulumi config set":                   "TestAccess", // by way of the automation API
+	"pulumi config set --secret postgresql:password": outside + "it asks for the password",
+	"pulumi config set postgresql:sslmode":           outside + "a server with TLS",
+	"pulumi destroy":                                 "TestLifecycle",
+	"pulumi import":                                  "TestAdopt",
+	"pulumi new":                                     "TestPulumiNew",
+	"pulumi preview":                                 "TestLifecycle",
+	"pulumi preview --json":                          "TestWorkflows",
+	"pulumi preview --refresh --expect-no-changes":   "TestDrift",
+	"pulumi refresh":                                 "TestLifecycle",
+	"pulumi refresh --clear-pending-creates":         "TestBreaks",
+	"pulumi stack init":                              "TestUpAll",
+	"pulumi stack output --json":                     "TestWorkflows",
+	"pulumi stack output passwords --show-secrets":   "TestAccess", // likewise
+	"pulumi state move":                              "TestCells",
+	"pulumi up":                                      "TestLifecycle",
+	"pulumi up --continue-on-error":                  "TestBreaks",
+	"pulumi up --refresh":                            "TestDrift",
 }
 
 var (
@@ -91,7 +100,7 @@ func TestDocs(t *testing.T) {
 	}
 	tests := testNames(t)
 	used := map[string]bool{}
-	for _, doc := range append(docs, "../README.md") {
+	for _, doc := range append(docs, "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
 		text := read(t, doc)
 		for _, name := range testName.FindAllString(text, -1) {
 			if !tests[name] {

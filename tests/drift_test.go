@@ -6,9 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 )
 
@@ -408,29 +405,17 @@ func (p *platform) wants(t *testing.T, want map[string]string) {
 // no changes.
 func (p *platform) steps(t *testing.T) (map[string]string, error) {
 	t.Helper()
-	stream, collected := make(chan events.EngineEvent), make(chan map[string]string)
-	go func() {
-		steps := map[string]string{}
-		for event := range stream {
-			if event.ResourcePreEvent == nil {
-				continue
-			}
-			step := event.ResourcePreEvent.Metadata
-			if slices.Contains([]apitype.OpType{apitype.OpCreate, apitype.OpUpdate, apitype.OpReplace, apitype.OpDelete}, step.Op) {
-				name := step.URN[strings.LastIndex(step.URN, ":")+1:]
-				steps[name] = strings.Join(append([]string{string(step.Op)}, slices.Sorted(slices.Values(step.Diffs))...), " ")
-			}
+	events, err := p.run(t, "preview", "--refresh", "--expect-no-changes")
+	steps := map[string]string{}
+	for _, event := range events {
+		if event.ResourcePreEvent == nil {
+			continue
 		}
-		collected <- steps
-	}()
-	_, err := p.stack.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.EventStreams(stream),
-		optpreview.ProgressStreams(&p.printed), optpreview.ErrorProgressStreams(&p.printed))
-	return <-collected, err
-}
-
-// repair deploys to the server as it is now.
-func (p *platform) repair(t *testing.T) error {
-	t.Helper()
-	_, err := p.stack.Up(t.Context(), optup.Refresh(), optup.Parallel(8), optup.ProgressStreams(&p.printed), optup.ErrorProgressStreams(&p.printed))
-	return err
+		step := event.ResourcePreEvent.Metadata
+		if slices.Contains([]apitype.OpType{apitype.OpCreate, apitype.OpUpdate, apitype.OpReplace, apitype.OpDelete}, step.Op) {
+			name := step.URN[strings.LastIndex(step.URN, ":")+1:]
+			steps[name] = strings.Join(append([]string{string(step.Op)}, slices.Sorted(slices.Values(step.Diffs))...), " ")
+		}
+	}
+	return steps, err
 }

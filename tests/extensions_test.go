@@ -81,16 +81,12 @@ func TestExtensions(t *testing.T) {
 				}
 			}
 			super.may(t, "ALTER EXTENSION seg SET SCHEMA extensions")
-			if _, err := p.stack.Refresh(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			p.refresh(t)
 			p.up(t)
 			p.clean(t)
 			super.may(t, "DROP EXTENSION seg")
 			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{}}`)
-			if _, err := p.stack.Refresh(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			p.refresh(t)
 			p.configure(t, tenants, object{}, readers)
 			p.up(t)
 			p.clean(t)
@@ -112,9 +108,7 @@ func TestExtensions(t *testing.T) {
 			p.up(t)
 			p.clean(t)
 			super.may(t, "DROP EXTENSION dblink") // only its owner can
-			if _, err := p.stack.Refresh(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			p.refresh(t)
 		})
 		t.Run("nothing is left", func(t *testing.T) {
 			p.settings = withExtensions(`{"cube":{},"hstore":{},"pg_trgm":{}}`)

@@ -182,9 +182,7 @@ func (p *platform) closePublic(t *testing.T, name string) {
 	if err := super.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.stack.Refresh(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	p.refresh(t)
 	p.up(t)
 }
 

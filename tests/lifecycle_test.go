@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 )
 
@@ -56,7 +55,7 @@ func TestLifecycle(t *testing.T) {
 			before := p.catalog(t)
 			p.configure(t, threeTenants, object{})
 			for what, run := range map[string]func() error{
-				"preview": func() error { _, err := p.stack.Preview(t.Context()); return err },
+				"preview": func() error { _, err := p.run(t, "preview"); return err },
 				"up":      func() error { _, err := p.tryUp(t); return err },
 			} {
 				if err := run(); err == nil || !strings.Contains(err.Error(), "umbrella-schema") || !strings.Contains(err.Error(), "protected") {
@@ -101,11 +100,11 @@ func TestLifecycle(t *testing.T) {
 		})
 		t.Run("rotation keeps every membership", func(t *testing.T) {
 			before, old := p.catalog(t), p.passwords(t)
-			plan := optpreview.Plan(filepath.Join(p.dir, "plan.json"))
+			plan := filepath.Join(p.dir, "plan.json")
 			p.configure(t, with(threeTenants, "acme", object{"passwordVersion": 2}), object{
 				"admin": object{"passwordVersion": 2}, "app": object{"passwordVersion": 2},
 			})
-			if _, err := p.stack.Preview(t.Context(), plan); err != nil {
+			if _, err := p.run(t, "preview", "--save-plan", plan); err != nil {
 				t.Fatal(err)
 			}
 			p.up(t)
@@ -187,7 +186,7 @@ func TestLifecycle(t *testing.T) {
 				"roles.admin.createRole": {threeTenants, {"admin": object{"createRole": false}}},
 			} {
 				p.configure(t, changed[0], changed[1])
-				_, err := p.stack.Preview(t.Context())
+				_, err := p.run(t, "preview")
 				if err == nil || !strings.Contains(err.Error(), path+" cannot change after deployment: deployed ") {
 					t.Errorf("%s: got error %v", path, err)
 				}
@@ -198,9 +197,7 @@ func TestLifecycle(t *testing.T) {
 		})
 		t.Run("an attribute of admin is changed by hand", func(t *testing.T) {
 			p.superuser(t, database).may(t, "ALTER ROLE admin_service_role NOCREATEDB")
-			if _, err := p.stack.Refresh(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			p.refresh(t)
 			p.configure(t, threeTenants, object{"admin": object{"createDatabase": false}})
 			unchanged(t, p.up(t))
 			p.login(t, "admin_service_login").may(t, "SELECT * FROM tenant_acme.docs")
@@ -301,6 +298,7 @@ func tells(text []byte, secret string) bool {
 
 // Bad config stops at the CLI: nothing reaches the server.
 func TestBadConfig(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, true)
 	before := p.catalog(t)
 	p.configure(t, object{"acme": object{"conectionLimit": 3}, "Globex": object{}}, object{"amdin": object{}})
@@ -322,6 +320,7 @@ func TestBadConfig(t *testing.T) {
 
 // Every word that this server reserves is refused as a name.
 func TestReservedWords(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, true)
 	rows, err := p.superuser(t, database).Query(t.Context(), "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')")
 	if err != nil {
@@ -349,6 +348,7 @@ func TestReservedWords(t *testing.T) {
 
 // A role that somebody else made is not taken over, and the error names the tenant.
 func TestForeignRoleIsNotTakenOver(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, true)
 	p.superuser(t, database).may(t, "CREATE ROLE tenant_acme LOGIN PASSWORD 'theirs'")
 	p.configure(t, object{"acme": object{}}, object{})

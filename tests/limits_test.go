@@ -52,9 +52,7 @@ func TestLimits(t *testing.T) {
 		acme.may(t, "SET ROLE NONE", "ALTER ROLE tenant_acme_a RESET statement_timeout")
 		p.settings["tenantDefaults"] = config.NewObjectValue(`{"executeFunctions":true}`)
 		p.configure(t, object{"acme": object{"statementTimeout": "3min"}, "globex": object{}}, object{}, object{"analyst": object{}})
-		if _, err := p.stack.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		p.refresh(t)
 		p.up(t)
 		p.clean(t)
 		globex.may(t, "SELECT answer()", "CALL act()")
@@ -127,9 +125,7 @@ func TestValidUntil(t *testing.T) {
 
 		// What somebody extends by hand is found.
 		super.may(t, "ALTER ROLE oncall VALID UNTIL 'infinity'")
-		if _, err := p.stack.Refresh(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		p.refresh(t)
 		if _, err := p.tryUp(t); err == nil || !strings.Contains(err.Error(), "readers.oncall.validUntil: the password is valid until infinity on the server") {
 			t.Errorf("got error %v", err)
 		}

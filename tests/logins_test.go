@@ -25,11 +25,8 @@ func TestAlternatingLogins(t *testing.T) {
 		}
 		active := func(want string) {
 			t.Helper()
-			outputs, err := p.stack.Outputs(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			told := outputs["login_names"].Value.(map[string]any)
+			outputs := p.outputs(t)
+			told := maps.Clone(outputs["login_names"].Value.(map[string]any))
 			maps.Copy(told, outputs["tenant_login_names"].Value.(map[string]any))
 			for key, name := range own {
 				if told[key] != name+want {

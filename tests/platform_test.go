@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +23,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 
 	"tenant-permissions/dev/postgres"
@@ -49,6 +48,10 @@ var tools struct {
 	toolchain          *toolchain.Toolchain
 	command            auto.PulumiCommand
 	program, tenantctl string
+	// vault is the address of the server that keeps the keys of the stacks' secrets.
+	vault string
+	// path is put before PATH for the CLI.
+	path string
 }
 
 func TestMain(m *testing.M) {
@@ -84,6 +87,13 @@ func prepareAndRun(m *testing.M) (int, error) {
 			return 0, fmt.Errorf("building %s: %w", from, err)
 		}
 	}
+	tools.path = filepath.Join(dir, "path")
+	if err := writeGo(tools.path); err != nil {
+		return 0, err
+	}
+	vault := httptest.NewServer(transit())
+	defer vault.Close()
+	tools.vault = vault.URL
 	return m.Run(), nil
 }
 
@@ -102,6 +112,9 @@ type platform struct {
 	settings map[string]config.Value
 	// printed is everything the CLI said.
 	printed bytes.Buffer
+	// known are the outputs of the state of which knownOf is the hash.
+	known   auto.OutputMap
+	knownOf [sha256.Size]byte
 	// user is whom the provider connects as.
 	user, password string
 }
@@ -143,6 +156,9 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	if err := launcher.WriteProject(p.dir, project, tools.program); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(p.dir, compiled), []byte(tools.program+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.backend = t.TempDir()
 	// A home of its own keeps the CLI's logs apart; the installed plugins are the user's.
 	home, err := pulumiHome()
@@ -157,7 +173,10 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	env := map[string]string{
 		"PULUMI_HOME":              ownHome,
 		"PULUMI_BACKEND_URL":       "file://" + p.backend,
-		"PULUMI_CONFIG_PASSPHRASE": "for tests",
+		"PULUMI_CONFIG_PASSPHRASE": "for tests", // of stacks that a test makes in another way
+		"VAULT_SERVER_URL":         tools.vault,
+		"GOGC":                     "off", // the CLI and its plugins end before they need much memory
+		"GOMEMLIMIT":               "512MiB",
 		"PULUMI_SKIP_UPDATE_CHECK": "true",
 		"PGHOST":                   server.Host,
 		"PGPORT":                   fmt.Sprint(server.Port),
@@ -170,7 +189,8 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 		name, value, _ := strings.Cut(pair, "=")
 		env[name] = value
 	}
-	p.stack, err = auto.UpsertStackLocalSource(ctx, "test", p.dir, auto.Pulumi(tools.command), auto.EnvVars(env))
+	env["PATH"] = tools.path + string(filepath.ListSeparator) + env["PATH"]
+	p.stack, err = newStack(ctx, "test", p.dir, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +211,7 @@ func (p *platform) beside(t *testing.T, name string, on *platform) *platform {
 	t.Helper()
 	env := maps.Clone(p.stack.Workspace().GetEnvVars())
 	env["PGPORT"], env["PGUSER"], env["PGPASSWORD"] = fmt.Sprint(on.server.Port), on.user, on.password
-	stack, err := auto.UpsertStackLocalSource(t.Context(), name, p.dir, auto.Pulumi(tools.command), auto.EnvVars(env))
+	stack, err := newStack(t.Context(), name, p.dir, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,76 +256,6 @@ func (p *platform) configure(t *testing.T, tenants, roles object, readers ...obj
 // unprotected is the setting by which tenants may disappear.
 func unprotected() map[string]config.Value {
 	return map[string]config.Value{"protectTenants": config.NewTypedValue("false", config.TypeBool)}
-}
-
-// up deploys and returns how many resources were created, updated, replaced, deleted and left
-// the same, by those words.
-func (p *platform) up(t *testing.T) map[string]int {
-	t.Helper()
-	changes, err := p.tryUp(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return changes
-}
-
-func (p *platform) tryUp(t *testing.T) (map[string]int, error) {
-	t.Helper()
-	result, err := p.stack.Up(t.Context(), optup.Parallel(8), optup.ProgressStreams(&p.printed), optup.ErrorProgressStreams(&p.printed))
-	if err != nil || result.Summary.ResourceChanges == nil {
-		return nil, err
-	}
-	return *result.Summary.ResourceChanges, nil
-}
-
-// clean fails unless a preview against the server as it is now finds nothing to do.
-func (p *platform) clean(t *testing.T) {
-	t.Helper()
-	_, err := p.stack.Preview(t.Context(), optpreview.Refresh(), optpreview.ExpectNoChanges(), optpreview.Diff(),
-		optpreview.ProgressStreams(&p.printed), optpreview.ErrorProgressStreams(&p.printed))
-	if err != nil {
-		t.Errorf("not clean: %v", err)
-	}
-}
-
-func (p *platform) destroy(t *testing.T) {
-	t.Helper()
-	if _, err := p.stack.Destroy(t.Context(), optdestroy.ProgressStreams(&p.printed), optdestroy.ErrorProgressStreams(&p.printed)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// pulumi runs the CLI for what the automation API does not have, and returns what it prints.
-func (p *platform) pulumi(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), tools.toolchain.Pulumi(), args...)
-	cmd.Dir, cmd.Env = p.dir, os.Environ()
-	for name, value := range p.stack.Workspace().GetEnvVars() {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("pulumi %s: %v\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
-	}
-	return stdout.String()
-}
-
-// passwords are the exported ones, by login name.
-func (p *platform) passwords(t *testing.T) map[string]string {
-	t.Helper()
-	outputs, err := p.stack.Outputs(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !outputs["passwords"].Secret {
-		t.Fatal("the output passwords is not secret")
-	}
-	passwords := map[string]string{}
-	for login, password := range outputs["passwords"].Value.(map[string]any) {
-		passwords[login] = password.(string)
-	}
-	return passwords
 }
 
 // session is one login's connection to the tenants' database.
@@ -512,8 +462,10 @@ func noneOnlyIn(t *testing.T, problem string, first, second []string) {
 }
 
 // modes runs a test with a provider that connects as a superuser, and with one that connects as
-// a login that may create roles and owns the database, as managed services have it.
+// a login that may create roles and owns the database, as managed services have it. Both run side by side
+// with all other tests: each platform has a server of its own.
 func modes(t *testing.T, test func(*testing.T, *platform)) {
+	t.Parallel()
 	for name, superuser := range map[string]bool{"superuser": true, "createrole": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

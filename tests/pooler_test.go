@@ -32,6 +32,7 @@ const (
 
 // Logins through a PgBouncer with the config of docs/poolers.md are what they are without one.
 func TestPooler(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, true)
 	p.settings = unprotected()
 	acme := object{

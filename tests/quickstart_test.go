@@ -11,6 +11,7 @@ import (
 
 // What the README tells a newcomer to do, in a new copy of the checkout.
 func TestQuickStart(t *testing.T) {
+	t.Parallel()
 	copied := copyCommitted(t)
 	command(t, copied, "git", "init", "--quiet")
 	command(t, copied, "git", "add", ".")

@@ -76,6 +76,7 @@ func (p *platform) runSetup(t *testing.T, sql string, warn func(*pgconn.Notice))
 // The script makes a user with exactly what the config needs, whatever it had before, or says what
 // it cannot do. That the user can deploy, all tests show that connect as it.
 func TestSetup(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, false)
 	super := p.superuser(t, database)
 	super.may(t, "CREATE DATABASE other")
@@ -163,6 +164,7 @@ func TestSetup(t *testing.T) {
 // On a managed service there is no superuser: its administrator has CREATEROLE and CREATEDB, owns the
 // database, and is left with nothing of the connecting user's.
 func TestSetupByAdministrator(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, true)
 	super := p.superuser(t, database)
 	super.may(t,

@@ -39,6 +39,9 @@ type Options struct {
 	// empty databases it makes besides.
 	OwnDatabases bool
 	Databases    int
+	// Catalog measures what many tenants cost a server, without Pulumi, and no layouts. The environment
+	// variable POSTGRES chooses the version.
+	Catalog bool
 	// Busy is true if other work runs on the machine, which the page then says.
 	Busy bool
 	// Draw measures nothing: it only writes the table and the picture again.
@@ -92,6 +95,9 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) (err error) {
 }
 
 func measure(ctx context.Context, o Options, layouts []layout, results *results, progress io.Writer) (err error) {
+	if o.Catalog {
+		return measureCatalogs(ctx, o, results, progress)
+	}
 	dir, err := os.MkdirTemp("", "tenant-permissions-bench-")
 	if err != nil {
 		return err

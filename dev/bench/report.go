@@ -42,6 +42,7 @@ func (r *results) publish(docs string, out io.Writer) error {
 	if r.Databases != nil {
 		r.Databases.write(&text)
 	}
+	r.writeCatalogs(&text)
 	fmt.Fprint(&text, "\n"+cloud)
 	if _, err := out.Write(text.Bytes()); err != nil {
 		return err

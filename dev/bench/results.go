@@ -34,6 +34,8 @@ type results struct {
 	Measurements []*measurement `json:"measurements"`
 	Choices      []*choice      `json:"choices"`
 	Databases    *databases     `json:"databases,omitempty"`
+	// Catalogs are servers with many tenants.
+	Catalogs []*catalog `json:"catalogs,omitempty"`
 }
 
 // environment is what figures must have in common to be compared.
@@ -169,13 +171,20 @@ func (r *results) save(docs string) error {
 	return errors.Join(os.MkdirAll(docs, 0o755), os.WriteFile(filepath.Join(docs, "benchmarks.json"), append(content, '\n'), 0o644))
 }
 
-// environment finds out about this machine and what runs on it.
-func (t *tools) environment(ctx context.Context) (environment, error) {
-	env := environment{Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, StandIns: t.Offline}
+// machine finds out about this machine.
+func machine() environment {
+	env := environment{Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH}
 	env.CPU = firstMatch("/proc/cpuinfo", `(?m)^model name\s*:\s*(.*)`)
 	if kib, err := strconv.ParseInt(firstMatch("/proc/meminfo", `(?m)^MemTotal:\s*(\d+) kB`), 10, 64); err == nil {
 		env.MemoryGiB = int((kib + 1<<19) >> 20)
 	}
+	return env
+}
+
+// environment finds out about this machine and what runs on it.
+func (t *tools) environment(ctx context.Context) (environment, error) {
+	env := machine()
+	env.StandIns = t.Offline
 	cmd := exec.CommandContext(ctx, t.Pulumi(), "version")
 	cmd.Env = append(os.Environ(), t.Env()...)
 	version, err := cmd.Output()

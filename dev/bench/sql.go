@@ -26,6 +26,11 @@ func roleNames(tenant string) map[policy.Role]string {
 
 // sharedSQL makes what a stack has besides its tenants.
 func sharedSQL(database string) []string {
+	return append(sharedRolesSQL(), sharedPrivilegesSQL(database)...)
+}
+
+// sharedRolesSQL is the part of sharedSQL that makes roles and memberships.
+func sharedRolesSQL() []string {
 	names := roleNames("")
 	sql := []string{
 		"CREATE ROLE " + names[policy.App] + " LOGIN" + inRoles(policy.App) + password(),
@@ -37,22 +42,35 @@ func sharedSQL(database string) []string {
 		"CREATE ROLE " + names[policy.AllTenants] + " VALID UNTIL 'infinity'",
 		"CREATE ROLE " + names[policy.AllTenantsAdmin] + " NOINHERIT VALID UNTIL 'infinity'",
 	}
-	sql = append(sql, membershipSQL(policy.SharedMemberships(), names)...)
-	sql = append(sql, grantSQL(policy.OnDatabase(), database, names)...)
+	return append(sql, membershipSQL(policy.SharedMemberships(), names)...)
+}
+
+// sharedPrivilegesSQL is the rest of sharedSQL. Whoever runs it must be a member of the admin.
+func sharedPrivilegesSQL(database string) []string {
+	names := roleNames("")
+	sql := grantSQL(policy.OnDatabase(), database, names)
 	sql = append(sql, grantSQL(policy.OnSchemaPublic(), "public", names)...)
 	return append(sql, defaultSQL(policy.Defaults(), "", names)...)
 }
 
 // tenantSQL makes one tenant.
-func tenantSQL(key string) []string {
+func tenantSQL(key string) []string { return append(tenantRoleSQL(key), tenantSchemaSQL(key)...) }
+
+// tenantRoleSQL is the part of tenantSQL that makes the role and its memberships.
+func tenantRoleSQL(key string) []string {
 	name := "tenant_" + key
-	names := roleNames(name)
 	sql := []string{
 		"CREATE ROLE " + name + " LOGIN" + inRoles(policy.Tenant) + password(),
 		searchPathSQL(name, name),
 	}
-	sql = append(sql, membershipSQL(policy.TenantMemberships(), names)...)
-	sql = append(sql, "CREATE SCHEMA "+name+" AUTHORIZATION "+names[policy.Admin])
+	return append(sql, membershipSQL(policy.TenantMemberships(), roleNames(name))...)
+}
+
+// tenantSchemaSQL is the rest of tenantSQL. Whoever runs it must be a member of the admin.
+func tenantSchemaSQL(key string) []string {
+	name := "tenant_" + key
+	names := roleNames(name)
+	sql := []string{"CREATE SCHEMA " + name + " AUTHORIZATION " + names[policy.Admin]}
 	sql = append(sql, grantSQL(policy.OnTenantSchema(), name, names)...)
 	return append(sql, defaultSQL(policy.TenantDefaults(), " IN SCHEMA "+name, names)...)
 }

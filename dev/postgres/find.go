@@ -179,14 +179,17 @@ func installWithNPM(ctx context.Context, major string, who account, progress io.
 }
 
 // FindPsql is the path of psql.
-func FindPsql(ctx context.Context) (string, error) {
-	if path, err := exec.LookPath("psql"); err == nil {
+func FindPsql(ctx context.Context) (string, error) { return FindClient(ctx, "psql") }
+
+// FindClient is the path of one of PostgreSQL's client programs, such as psql.
+func FindClient(ctx context.Context, name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
 	for _, dir := range append([]string{os.Getenv("PG_BINDIR")}, binDirs(ctx)...) {
-		if path, err := exec.LookPath(filepath.Join(dir, "psql")); err == nil && dir != "" {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil && dir != "" {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("psql: %w: install PostgreSQL's client, for example Debian's package postgresql-client", fs.ErrNotExist)
+	return "", fmt.Errorf("%s: %w: install PostgreSQL's client, for example Debian's package postgresql-client", name, fs.ErrNotExist)
 }

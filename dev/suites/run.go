@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -29,6 +31,12 @@ type Options struct {
 	Names []string
 	// Postgres is the server's major version, "14" to "18"; empty means any.
 	Postgres string
+	// Jobs is how many suites run at once; 0 means one for each core. The suite dev waits half of its
+	// time for servers to start and for single processes, which is when others get on.
+	Jobs int
+	// FuzzTime is how long each fuzz target runs, as go test's -fuzztime takes it: "10m", or "1000x" for a
+	// number of inputs. Empty means 20 seconds.
+	FuzzTime string
 	// Out gets the plan, the output of the tests and the table.
 	Out io.Writer
 }
@@ -46,9 +54,9 @@ type result struct {
 // errNotRun is the error of the suites after an interruption.
 var errNotRun = errors.New("not run")
 
-// Run installs what the suites need and runs them one after the other. It fails if any suite does,
-// or if something that a suite needs is missing. When ctx ends, Run interrupts the tests, and prints
-// the table of what it has run.
+// Run installs what the suites need and runs them. It fails if any suite does, or if something that a
+// suite needs is missing. When ctx ends, Run interrupts the tests, and prints the table of what it has
+// run.
 func Run(ctx context.Context, o Options) error {
 	chosen, err := choose(table(), o.Names)
 	if err != nil {
@@ -66,7 +74,13 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 		return err
 	}
 	o.Checkout = checkout
-	writePlan(o.Out, chosen)
+	if o.Jobs == 0 {
+		o.Jobs = runtime.NumCPU()
+	}
+	if o.FuzzTime == "" {
+		o.FuzzTime = "20s"
+	}
+	writePlan(o, chosen)
 	env := append(os.Environ(), "POSTGRES="+o.Postgres)
 	missing := map[need]error{}
 	for _, n := range []need{needsPostgres, needsPulumi, needsChromium, needsPgBouncer} {
@@ -82,23 +96,30 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 			env = append(env, "PATH="+path+string(filepath.ListSeparator)+os.Getenv("PATH"))
 		}
 	}
-	var results []result
-	for _, s := range chosen {
-		if ctx.Err() != nil {
-			results = append(results, result{suite: s, err: errNotRun})
-			continue
-		}
-		r := runSuite(ctx, o, s, env)
-		// The suite's other tests have run. It fails all the same, so that the tests that need what is
-		// missing are not taken for skipped ones.
-		for _, n := range s.needs {
-			if missing[n] != nil {
-				r.err = errors.Join(r.err, missing[n])
+	start := time.Now()
+	results := make([]result, len(chosen))
+	order := newOrder(o.Out, len(chosen))
+	slots := make(chan struct{}, o.Jobs)
+	var running sync.WaitGroup
+	for i, s := range chosen {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			r := result{suite: s, err: errNotRun}
+			if ctx.Err() == nil {
+				r = runSuite(ctx, o, s, env, order.writer(i))
+				// The suite's other tests have run. It fails all the same, so that the tests that need what is
+				// missing are not taken for skipped ones.
+				for _, n := range s.needs {
+					r.err = errors.Join(r.err, missing[n])
+				}
 			}
-		}
-		results = append(results, r)
+			r.err = errors.Join(r.err, order.end(i))
+			results[i] = r
+		})
 	}
-	return writeResults(o.Out, results)
+	running.Wait()
+	return writeResults(o.Out, results, time.Since(start))
 }
 
 // prepare installs a need in the way that make up does.
@@ -119,16 +140,16 @@ func prepare(ctx context.Context, o Options, n need) (path string, err error) {
 	return "", fmt.Errorf("unknown need %d", n)
 }
 
-func writePlan(out io.Writer, chosen []suite) {
+func writePlan(o Options, chosen []suite) {
 	var total time.Duration
 	for _, s := range chosen {
 		total += s.takes
 	}
-	fmt.Fprintf(out, "Running these suites, about %s on 2 cores; what is missing is installed first, and the Pulumi CLI, if it is, takes 5 minutes once:\n", minutes(total))
+	fmt.Fprintf(o.Out, "Running these suites, %d at once, at most %s on 2 cores; what is missing is installed first, and the Pulumi CLI, if it is, takes 5 minutes once:\n", o.Jobs, minutes(total))
 	for _, s := range chosen {
-		fmt.Fprintf(out, "  %-8s %-70s %s\n", s.name, s.what, minutes(s.takes))
+		fmt.Fprintf(o.Out, "  %-8s %-70s %s\n", s.name, s.what, minutes(s.takes))
 	}
-	fmt.Fprintln(out)
+	fmt.Fprintln(o.Out)
 }
 
 func minutes(d time.Duration) string { return fmt.Sprintf("%.0f min", d.Minutes()) }
@@ -136,23 +157,33 @@ func minutes(d time.Duration) string { return fmt.Sprintf("%.0f min", d.Minutes(
 // closingLine matches what go test ends each package with.
 var closingLine = regexp.MustCompile(`^(ok  |FAIL|\?   )\t`)
 
-// runSuite runs go test. The tests are a process group of their own: Ctrl-C in a terminal reaches
-// this process, which then interrupts the group.
-func runSuite(ctx context.Context, o Options, s suite, env []string) result {
-	fmt.Fprintf(o.Out, "=== %s: go -C %s test %s\n", s.name, s.module, strings.Join(s.args, " "))
-	closing := &lineFilter{out: o.Out}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test"}, s.args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = filepath.Join(o.Checkout, s.module), env, closing, closing
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
-	cmd.WaitDelay = 30 * time.Second // for what the tests clean up
+// runSuite runs a suite's tests, or its fuzz targets.
+func runSuite(ctx context.Context, o Options, s suite, env []string, out io.Writer) result {
+	closing := &lineFilter{out: out}
 	start := time.Now()
-	err := cmd.Run()
+	var err error
+	if len(s.fuzzed) > 0 {
+		err = fuzz(ctx, o, s, env, closing)
+	} else {
+		err = goTest(ctx, o, s.name, s.module, s.args, env, closing, closing)
+	}
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintln(o.Out)
+	fmt.Fprintln(out)
 	return result{suite: s, took: time.Since(start), err: err, closing: closing.kept}
+}
+
+// goTest runs go test in a module. The tests are a process group of their own: Ctrl-C in a terminal
+// reaches this process, which then interrupts the group.
+func goTest(ctx context.Context, o Options, name, module string, args, env []string, out, problems io.Writer) error {
+	fmt.Fprintf(problems, "=== %s: go -C %s test %s\n", name, module, strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = filepath.Join(o.Checkout, module), env, out, problems
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = 30 * time.Second // for what the tests clean up
+	return cmd.Run()
 }
 
 // lineFilter passes everything on and keeps go test's closing lines.
@@ -177,8 +208,9 @@ func (f *lineFilter) Write(text []byte) (int, error) {
 	return f.out.Write(text)
 }
 
-// writeResults writes the closing lines of all suites and the table.
-func writeResults(out io.Writer, results []result) error {
+// writeResults writes the closing lines of all suites and the table. Suites that ran side by side took
+// less together than the sum of their times.
+func writeResults(out io.Writer, results []result, together time.Duration) error {
 	for _, r := range results {
 		for _, line := range r.closing {
 			fmt.Fprintln(out, line)
@@ -186,7 +218,6 @@ func writeResults(out io.Writer, results []result) error {
 	}
 	fmt.Fprintln(out)
 	var failed []string
-	var total time.Duration
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "suite\tresult\ttime\twhat")
 	for _, r := range results {
@@ -198,10 +229,9 @@ func writeResults(out io.Writer, results []result) error {
 				verdict = "not run"
 			}
 		}
-		total += r.took
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.suite.name, verdict, r.took.Round(time.Second), r.suite.what)
 	}
-	fmt.Fprintf(w, "all\t\t%s\t\n", total.Round(time.Second))
+	fmt.Fprintf(w, "all\t\t%s\t\n", together.Round(time.Second))
 	if err := w.Flush(); err != nil {
 		return err
 	}

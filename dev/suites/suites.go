@@ -4,7 +4,9 @@ package suites
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,7 +18,9 @@ type suite struct {
 	module string
 	// args are those of go test.
 	args []string
-	// takes is the usual time on 2 cores, without what is installed or compiled once.
+	// fuzzed are the modules whose fuzz targets run, instead of tests.
+	fuzzed []string
+	// takes is the usual time on 2 cores if it runs alone, without what is installed or compiled once.
 	takes time.Duration
 	needs []need
 	// optional suites run only if they are named.
@@ -35,14 +39,18 @@ const (
 
 // table is all suites, in the order in which they run.
 func table() []suite {
-	all := []string{"./..."}
-	endToEnd := []string{"-count=1", "-timeout", "45m"}
+	all := []string{"-timeout", "30m", "./..."}
+	// The CLI waits for its plugins and the server often enough for two tests on a core.
+	endToEnd := []string{"-count=1", "-timeout", "45m", "-parallel", strconv.Itoa(2 * runtime.NumCPU())}
+	// After the quick one, the slow ones begin first: what is left at the end has the machine for itself.
 	return []suite{
 		{name: "unit", what: "the program, with mocks", module: ".", args: []string{"-race", "./..."}, takes: time.Minute},
-		{name: "dev", what: "the local environment, the stand-ins, the benchmark with two tenants", module: "dev", args: all, takes: 3 * time.Minute, needs: []need{needsPostgres, needsPulumi}},
-		{name: "tools", what: "tenantctl, and the audit's page in Chromium", module: "tools", args: all, takes: 2 * time.Minute, needs: []need{needsPostgres, needsChromium}},
-		{name: "e2e", what: "the program from outside, as each kind of role", module: "tests", args: append(endToEnd, "./..."), takes: 20 * time.Minute, needs: []need{needsPostgres, needsPulumi, needsPgBouncer}},
-		{name: "breaks", what: "runs that are killed or stopped at many points", module: "tests", args: append(endToEnd, "-tags", "breaks", "-run", "Breaks", "./..."), takes: 2 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
+		{name: "e2e", what: "the program from outside, as each kind of role", module: "tests", args: append(endToEnd, "."), takes: 8 * time.Minute, needs: []need{needsPostgres, needsPulumi, needsPgBouncer}},
+		{name: "dev", what: "the local environment, the stand-ins, the benchmark with two tenants", module: "dev", args: all, takes: 4 * time.Minute, needs: []need{needsPostgres, needsPulumi}},
+		{name: "tools", what: "tenantctl, and the audit's page in Chromium", module: "tools", args: all, takes: time.Minute, needs: []need{needsPostgres, needsChromium}},
+		{name: "breaks", what: "runs that are killed or stopped at many points", module: "tests", args: append(endToEnd, "-tags", "breaks", "-run", "Breaks", "."), takes: 2 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
+		{name: "model", what: "random changes, damage and broken runs, compared with PostgreSQL's own answers", module: "tests", args: append(endToEnd, "-tags", "model", "-run", "TestModel$", "."), takes: 4 * time.Minute, needs: []need{needsPostgres, needsPulumi}, optional: true},
+		{name: "fuzz", what: "whatever input, a bounded time for each target", fuzzed: []string{".", "tools"}, takes: 2 * time.Minute, optional: true},
 	}
 }
 

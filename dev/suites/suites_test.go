@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +26,7 @@ func modules(t *testing.T, tests map[string]string) string {
 		}
 		for file, text := range map[string]string{
 			"go.mod":    "module " + name + "\n",
-			"a_test.go": "package a\n\nimport (\n\t\"testing\"\n\t\"time\"\n)\n\nvar _ = time.Now\n\nfunc TestA(t *testing.T) { " + body + " }\n",
+			"a_test.go": "package a\n\nimport (\n\t\"os\"\n\t\"testing\"\n\t\"time\"\n)\n\nvar _, _ = time.Now, os.Stat\n\nfunc TestA(t *testing.T) { " + body + " }\n",
 		} {
 			if err := os.WriteFile(filepath.Join(module, file), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -68,16 +70,73 @@ func TestMissingNeed(t *testing.T) {
 	}
 }
 
-func TestInterruption(t *testing.T) {
-	dir := modules(t, map[string]string{"slow": "time.Sleep(time.Hour)", "next": ""})
-	chosen := []suite{{name: "slow", module: "slow"}, {name: "next", module: "next"}}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
+// Both wait for each other. What the second prints is not between the lines of the first.
+func TestSideBySide(t *testing.T) {
+	met := t.TempDir()
+	meet := func(own, other string) string {
+		return `t.Log("begin ` + own + `"); os.WriteFile("` + filepath.Join(met, own) + `", nil, 0o600)
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+				if _, err := os.Stat("` + filepath.Join(met, other) + `"); err == nil { break }
+				if time.Now().After(deadline) { t.Fatal("alone") }
+			}
+			t.Log("end ` + own + `")`
+	}
+	dir := modules(t, map[string]string{"one": meet("one", "two"), "two": meet("two", "one")})
+	chosen := []suite{{name: "one", module: "one", args: []string{"-v"}}, {name: "two", module: "two", args: []string{"-v"}}}
 	var out bytes.Buffer
-	start := time.Now()
-	err := runSuites(ctx, Options{Checkout: dir, Out: &out}, chosen, nothingMissing)
-	if err == nil || !strings.Contains(out.String(), "next    not run") || time.Since(start) > 30*time.Second {
-		t.Errorf("after %s: got %v\n%s", time.Since(start), err, out.String())
+	if err := runSuites(t.Context(), Options{Checkout: dir, Out: &out, Jobs: 2}, chosen, nothingMissing); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	rest := out.String()
+	for _, want := range []string{"=== one", "begin one", "end one", "ok  \tone", "=== two", "begin two", "end two", "ok  \ttwo", "suite", "one     ok", "two     ok"} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("%q does not come next in\n%s", want, out.String())
+		}
+		rest = after
+	}
+}
+
+// Each target runs, also after one that fails, and a suite without targets fails.
+func TestFuzz(t *testing.T) {
+	dir := modules(t, map[string]string{"fuzzed": "", "plain": ""})
+	targets := `package a
+
+import "testing"
+
+func FuzzBad(f *testing.F) { f.Fuzz(func(t *testing.T, n int) { t.Error("bad luck") }) }
+
+func FuzzGood(f *testing.F) { f.Fuzz(func(t *testing.T, n int) {}) }
+`
+	if err := os.WriteFile(filepath.Join(dir, "fuzzed", "fuzz_test.go"), []byte(targets), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	chosen := []suite{{name: "fuzz", fuzzed: []string{"plain", "fuzzed"}}, {name: "none", fuzzed: []string{"plain"}}}
+	var out bytes.Buffer
+	err := runSuites(t.Context(), Options{Checkout: dir, Out: &out, Jobs: 1, FuzzTime: "10x"}, chosen, nothingMissing)
+	if err == nil || !strings.HasSuffix(err.Error(), ": fuzz, none") {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range []string{"bad luck", "-fuzz ^FuzzBad$ -fuzztime 10x fuzzed", "-fuzz ^FuzzGood$ -fuzztime 10x fuzzed", "FAIL\tfuzzed", "ok  \tfuzzed"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}
+
+// What runs is interrupted, also side by side; what has not begun does not run.
+func TestInterruption(t *testing.T) {
+	dir := modules(t, map[string]string{"slow": "time.Sleep(time.Hour)", "next": "time.Sleep(time.Hour)"})
+	chosen := []suite{{name: "slow", module: "slow"}, {name: "next", module: "next"}}
+	for jobs, want := range map[int]string{1: "next    not run", 2: "next    FAILED"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		var out bytes.Buffer
+		start := time.Now()
+		err := runSuites(ctx, Options{Checkout: dir, Out: &out, Jobs: jobs}, chosen, nothingMissing)
+		cancel()
+		if err == nil || !strings.Contains(out.String(), "slow    FAILED") || !strings.Contains(out.String(), want) || time.Since(start) > 30*time.Second {
+			t.Errorf("%d at once, after %s: got %v\n%s", jobs, time.Since(start), err, out.String())
+		}
 	}
 }
 
@@ -105,11 +164,47 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The modules of the table are there.
+// The modules of the table are there, and every fuzz target is in one that is fuzzed.
 func TestTable(t *testing.T) {
+	var fuzzed []string
 	for _, s := range table() {
-		if _, err := os.Stat(filepath.Join("../..", s.module, "go.mod")); err != nil {
-			t.Error(err)
+		fuzzed = append(fuzzed, s.fuzzed...)
+		for _, module := range append(s.fuzzed, s.module) {
+			if _, err := os.Stat(filepath.Join("../..", module, "go.mod")); err != nil {
+				t.Error(err)
+			}
 		}
 	}
+	target := regexp.MustCompile(`(?m)^func Fuzz\w+\(f \*testing\.F\) \{$`)
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && len(entry.Name()) > 2 && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || !target.Match(text) {
+			return err
+		}
+		module := filepath.Dir(path)
+		for !isModule(module) {
+			module = filepath.Dir(module)
+		}
+		if module, err = filepath.Rel("../..", module); err == nil && !slices.Contains(fuzzed, module) {
+			t.Errorf("%s has a fuzz target, but its module %s is not fuzzed", path, module)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }

@@ -1,8 +1,8 @@
 // Package toolchain finds or builds the Pulumi CLI, its Go language host and the plugins of the
 // program.
 //
-// The folders pulumi, pulumi-language-go, golangci-lint and actionlint here are modules of their
-// own: each pins one tool, and the tools need different versions of the same dependencies.
+// The folders pulumi, pulumi-language-go, golangci-lint, actionlint, govulncheck and
+// cyclonedx-gomod here are modules of their own: each pins one tool, and the tools need different versions of the same dependencies.
 package toolchain
 
 import (
@@ -23,8 +23,11 @@ import (
 	"tenant-permissions/dev/install"
 )
 
-// downloadTimeout is how long the download of the official plugins may take.
-const downloadTimeout = 10 * time.Second
+// How long the download of the official plugins may take: less if stand-ins can be used instead.
+const (
+	downloadTimeout         = 10 * time.Second
+	requiredDownloadTimeout = 5 * time.Minute
+)
 
 // Options says for which checkout a toolchain is.
 type Options struct {
@@ -154,7 +157,11 @@ func (t *Toolchain) preparePlugins(ctx context.Context, checkout string, progres
 	}
 	switch mode := os.Getenv("PLUGINS"); mode {
 	case "", "official":
-		err := t.findPlugins(ctx, plugins, progress)
+		timeout := downloadTimeout
+		if mode == "official" {
+			timeout = requiredDownloadTimeout
+		}
+		err := t.findPlugins(ctx, plugins, timeout, progress)
 		if err == nil || mode == "official" {
 			return err
 		}
@@ -184,8 +191,8 @@ func (t *Toolchain) preparePlugins(ctx context.Context, checkout string, progres
 }
 
 // findPlugins finds the official plugins and downloads those that are missing.
-func (t *Toolchain) findPlugins(ctx context.Context, plugins []plugin, progress io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
+func (t *Toolchain) findPlugins(ctx context.Context, plugins []plugin, timeout time.Duration, progress io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	failed := make(chan error, len(plugins))
 	for _, p := range plugins {
@@ -193,7 +200,7 @@ func (t *Toolchain) findPlugins(ctx context.Context, plugins []plugin, progress 
 			failed <- nil
 			continue
 		}
-		fmt.Fprintf(progress, "downloading the plugin %s, for at most %s\n", p, downloadTimeout)
+		fmt.Fprintf(progress, "downloading the plugin %s, for at most %s\n", p, timeout)
 		go func() {
 			cmd := exec.CommandContext(ctx, t.Pulumi(), "plugin", "install", "resource", p.name, p.version)
 			cmd.Env = append(os.Environ(), t.Env()...)

@@ -116,7 +116,7 @@ func TestPluginDownloadThatHangs(t *testing.T) {
 	script.PulumiCLI(t, "v3.300.0", "sleep 600")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	err := new(Toolchain).findPlugins(ctx, []plugin{{"postgresql", "v3.18.0"}, {"random", "v4.21.2"}}, io.Discard)
+	err := new(Toolchain).findPlugins(ctx, []plugin{{"postgresql", "v3.18.0"}, {"random", "v4.21.2"}}, time.Minute, io.Discard)
 	if err == nil {
 		t.Error("no error")
 	}

@@ -298,7 +298,7 @@ func schemaText() (string, error) {
 
 // schemaOf is the JSON schema of a key's value.
 func schemaOf(key Key) record {
-	name := record{"type": "string", "pattern": namePattern, "maxLength": MaxNameBytes, "not": record{"anyOf": []record{{"pattern": "^pg_"}, {"enum": reservedNames()}}}}
+	name := record{"type": "string", "pattern": namePattern, "maxLength": MaxNameBytes, "not": record{"anyOf": []record{{"pattern": "^pg_"}, {"enum": strings.Fields(reservedNames)}}}}
 	database := record{"type": "string", "pattern": databasePattern, "maxLength": MaxNameBytes}
 	var schema record
 	switch key.Type {
@@ -307,7 +307,7 @@ func schemaOf(key Key) record {
 	case Map:
 		keys := record{"pattern": namePattern, "maxLength": MaxKeyBytes}
 		if key.Path == "readers" {
-			keys = record{"pattern": namePattern, "maxLength": MaxNameBytes, "not": record{"anyOf": []record{{"pattern": "^pg_"}, {"enum": append(reservedNames(), "app", "admin")}}}}
+			keys = record{"pattern": namePattern, "maxLength": MaxNameBytes, "not": record{"anyOf": []record{{"pattern": "^pg_"}, {"enum": append(strings.Fields(reservedNames), "app", "admin")}}}}
 		}
 		switch {
 		case key.Path == "extensions":

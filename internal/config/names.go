@@ -53,25 +53,23 @@ var (
 
 // reservedNames are the names to which PostgreSQL gives a meaning of its own, and its reserved key
 // words (pg_get_keywords, categories R and T, of versions 14 to 18), which every statement written by
-// hand would have to quote.
-func reservedNames() []string {
-	return strings.Fields(`public none information_schema
-		all analyse analyze and any array as asc asymmetric authorization binary both case cast
-		check collate collation column concurrently constraint create cross current_catalog
-		current_date current_role current_schema current_time current_timestamp current_user
-		default deferrable desc distinct do else end except false fetch for foreign freeze from
-		full grant group having ilike in initially inner intersect into is isnull join lateral
-		leading left like limit localtime localtimestamp natural not notnull null offset on only
-		or order outer overlaps placing primary references returning right select session_user
-		similar some symmetric system_user table tablesample then to trailing true union unique
-		user using variadic verbose when where window with`)
-}
+// hand would have to quote. There is a space before and after each.
+const reservedNames = " public none information_schema " +
+	"all analyse analyze and any array as asc asymmetric authorization binary both case cast " +
+	"check collate collation column concurrently constraint create cross current_catalog " +
+	"current_date current_role current_schema current_time current_timestamp current_user " +
+	"default deferrable desc distinct do else end except false fetch for foreign freeze from " +
+	"full grant group having ilike in initially inner intersect into is isnull join lateral " +
+	"leading left like limit localtime localtimestamp natural not notnull null offset on only " +
+	"or order outer overlaps placing primary references returning right select session_user " +
+	"similar some symmetric system_user table tablesample then to trailing true union unique " +
+	"user using variadic verbose when where window with "
 
 // ValidName reports whether a role or schema may have the name. PostgreSQL accepts more, but the
 // provider breaks on = and ", and the server folds, cuts or reserves the rest.
 func ValidName(name string) bool {
 	return nameRegexp.MatchString(name) && len(name) <= MaxNameBytes &&
-		!strings.HasPrefix(name, "pg_") && !slices.Contains(reservedNames(), name)
+		!strings.HasPrefix(name, "pg_") && !strings.Contains(reservedNames, " "+name+" ")
 }
 
 // ValidKey reports whether a tenant may have the key.

@@ -88,9 +88,11 @@ func AgentMemberships() []Membership {
 
 // MemberOf are the roles whose memberships the Role resource of a role lists itself.
 func MemberOf(role Role) (groups []Role) {
-	for _, membership := range slices.Concat(SharedMemberships(), TenantMemberships(), AgentMemberships()) {
-		if membership.Member == role && membership.Resource == "" {
-			groups = append(groups, membership.Of)
+	for _, memberships := range [][]Membership{SharedMemberships(), TenantMemberships(), AgentMemberships()} {
+		for _, membership := range memberships {
+			if membership.Member == role && membership.Resource == "" {
+				groups = append(groups, membership.Of)
+			}
 		}
 	}
 	return groups

@@ -72,11 +72,11 @@ func (c *catalog) describe(path []membership) string {
 		case strings.HasPrefix(name, "pg_"):
 			steps = append(steps, "predefined role "+name)
 		case m.inherit:
-			steps = append(steps, "member of "+name)
+			steps = append(steps, "member of "+quoted(name))
 		case m.set:
-			steps = append(steps, "SET ROLE "+name)
+			steps = append(steps, "SET ROLE "+quoted(name))
 		default:
-			steps = append(steps, "admin option on "+name)
+			steps = append(steps, "admin option on "+quoted(name))
 		}
 	}
 	return strings.Join(steps, ", ")

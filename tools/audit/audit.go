@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,18 +25,44 @@ import (
 // runs.
 var ErrViolations = errors.New("the database is not as designed")
 
-// Formats are the forms that a report can have.
-func Formats() []string { return []string{"text", "json", "html"} }
+// Options are what a report is like.
+type Options struct {
+	// Format is one of Formats.
+	Format string
+	// Waivers is a file with waivers of violations, "" for none.
+	Waivers string
+	// StackFiles are the files Pulumi.<stack>.yaml of the stacks. In sarif and junit each finding is at its
+	// tenant's line of one of them.
+	StackFiles []string
+}
 
-// Run writes a report in one of the formats. It returns ErrViolations if it has violations.
-func Run(ctx context.Context, source *connect.Source, format string, out io.Writer) error {
-	write, ok := map[string]func(io.Writer, Report) error{"text": writeText, "json": writeJSON, "html": func(w io.Writer, r Report) error { return page.Write(w, r) }}[format]
-	if !ok {
-		return fmt.Errorf("--format %q is not accepted: give text, json or html", format)
+// Formats are the forms that a report can have.
+func Formats() []string {
+	return []string{"text", "json", "html", "sarif", "junit", "openmetrics", "waivers"}
+}
+
+// Run writes a report in one of the formats. It returns ErrViolations if it has violations that are not
+// waived.
+func Run(ctx context.Context, source *connect.Source, options Options, out io.Writer) error {
+	started := time.Now()
+	var problems []error
+	if !slices.Contains(Formats(), options.Format) {
+		problems = append(problems, fmt.Errorf("--format %q is not accepted: give one of %s", options.Format, strings.Join(Formats(), ", ")))
+	}
+	if options.Format == "sarif" && len(options.StackFiles) == 0 {
+		problems = append(problems, errors.New("--stack-file is missing: the format sarif needs the file Pulumi.<stack>.yaml of each stack, for the lines of the tenants"))
+	}
+	waivers, err := readWaivers(options.Waivers, started)
+	problems = append(problems, err)
+	places, err := readStackFiles(options.StackFiles)
+	problems = append(problems, err)
+	if err := errors.Join(problems...); err != nil {
+		return err
 	}
 	return audited(ctx, source, func(s *system) error {
-		report := s.report(time.Now())
-		if err := write(out, report); err != nil {
+		report := s.report(started, waivers)
+		report.took = time.Since(started)
+		if err := write(out, options.Format, report, places); err != nil {
 			return err
 		}
 		if len(report.Violations) > 0 {
@@ -154,6 +181,26 @@ func readOther(ctx context.Context, cfg *pgx.ConnConfig, timeout time.Duration, 
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 	return readCatalog(ctx, conn, timeout, known, []string{schema}, nil)
+}
+
+// write writes a report in a format.
+func write(w io.Writer, format string, r Report, places *places) error {
+	switch format {
+	case "json":
+		return writeJSON(w, r)
+	case "html":
+		return page.Write(w, r)
+	case "sarif":
+		return writeSARIF(w, r, places)
+	case "junit":
+		return writeJUnit(w, r, places)
+	case "openmetrics":
+		return writeMetrics(w, r)
+	case "waivers":
+		return writeWaivable(w, r)
+	default:
+		return writeText(w, r)
+	}
 }
 
 func writeJSON(w io.Writer, r Report) error {

@@ -350,7 +350,7 @@ func TestFormats(t *testing.T) {
 	}
 	audit := func(format string) string {
 		var out strings.Builder
-		err := Run(t.Context(), fromStdin(stack(func(record) {})), format, &out)
+		err := Run(t.Context(), fromStdin(stack(func(record) {})), Options{Format: format}, &out)
 		if !errors.Is(err, ErrViolations) || !strings.Contains(err.Error(), "violations: the database is not as designed") {
 			t.Errorf("%s: got error %v", format, err)
 		}
@@ -377,7 +377,7 @@ func TestFormats(t *testing.T) {
 	if html := audit("html"); !strings.HasPrefix(html, "<!doctype html>") || !strings.Contains(html, "role-missing") {
 		t.Errorf("got %.200s", html)
 	}
-	if err := Run(t.Context(), fromStdin(stack(func(record) {})), "yaml", t.Output()); err == nil || err.Error() != `--format "yaml" is not accepted: give text, json or html` {
+	if err := Run(t.Context(), fromStdin(stack(func(record) {})), Options{Format: "yaml"}, t.Output()); err == nil || err.Error() != `--format "yaml" is not accepted: give one of text, json, html, sarif, junit, openmetrics, waivers` {
 		t.Errorf("got error %v", err)
 	}
 }

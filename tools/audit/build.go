@@ -19,9 +19,17 @@ type accessKey struct {
 	acl, columns string
 }
 
+func newAccessKey(o *object) accessKey {
+	key := accessKey{kind: kindGroup(o.kind), schema: o.schema, owner: o.owner, acl: o.acl}
+	if len(o.columns) > 0 {
+		key.columns = fmt.Sprint(o.columns)
+	}
+	return key
+}
+
 // report is the whole report. It has the stacks' objects only: the databases, and the tenants' schemas
 // with what is in them.
-func (s *system) report(taken time.Time) Report {
+func (s *system) report(taken time.Time, w *waivers) Report {
 	r := Report{Version: 1, Taken: taken.UTC().Truncate(time.Second), Server: s.server, Database: s.catalog.database, Tenants: append([]Tenant{}, s.tenants...), Objects: []Object{}, AccessLists: [][]Access{}}
 	principals := map[string]Principal{}
 	for _, of := range s.databases() {
@@ -35,7 +43,9 @@ func (s *system) report(taken time.Time) Report {
 	for _, name := range sortedKeys(principals) {
 		r.Principals = append(r.Principals, principals[name])
 	}
-	r.Violations, r.Notes = s.findings()
+	found := s.findings(w)
+	r.Violations, r.Waived, r.Notes = found.violations, found.waived, found.notes
+	r.waivable, r.vague, r.ended, r.address = found.waivable, found.vague, w.ended(), s.address
 	return r
 }
 
@@ -54,7 +64,7 @@ func (s *system) addObjects(r *Report, principals map[string]Principal) {
 		case s.own != nil:
 			object.Tenant = s.own.Key
 		}
-		key := accessKey{kindGroup(o.kind), o.schema, o.owner, o.acl, fmt.Sprint(o.columns)}
+		key := newAccessKey(o)
 		index, known := lists[key]
 		if !known {
 			index = len(r.AccessLists)

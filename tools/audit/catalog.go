@@ -37,8 +37,10 @@ type extension struct{ schema, version string }
 // object is the database, a schema, or what is in a tenant's schema.
 type object struct {
 	kind, schema, name string
-	owner              oid
-	acl                string
+	// function is the name of a function without its arguments, which name has.
+	function string
+	owner    oid
+	acl      string
 	// columns are further privileges on single columns.
 	columns []privilege
 	// definer is true for a SECURITY DEFINER function, ownPath if it sets a search_path.
@@ -78,6 +80,10 @@ type defaultACL struct {
 type owned struct {
 	role oid
 	what string
+	// database is its name if the object is a database.
+	database string
+	// vague is true if what stands for several objects, or for something in another database.
+	vague bool
 }
 
 // readCatalog reads the catalog of a database in one read-only transaction: what is in the schemas, and
@@ -96,6 +102,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, timeout time.Duration, kno
 			if c.cluster, err = readCluster(ctx, tx); err != nil {
 				return err
 			}
+			c.address = fmt.Sprintf("%s:%d", conn.Config().Host, conn.Config().Port)
 		}
 		if err := c.readObjects(ctx, tx, schemas); err != nil {
 			return err
@@ -157,22 +164,22 @@ SELECT relation, from_space.nspname || '.' || from_class.relname, of_space.nspna
 const objectsQuery = `
 WITH spaces AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY ($1)), parts AS (
 	SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'), objects AS (
-	SELECT 'database' AS kind, '' AS schema, datname::text AS name, datdba AS owner, coalesce(datacl, acldefault('d', datdba)) AS acl, false AS definer, false AS own_path
+	SELECT 'database' AS kind, '' AS schema, datname::text AS name, '' AS function, datdba AS owner, coalesce(datacl, acldefault('d', datdba)) AS acl, false AS definer, false AS own_path
 		FROM pg_database WHERE datname = current_database()
-	UNION ALL SELECT 'schema', nspname, '', nspowner, coalesce(nspacl, acldefault('n', nspowner)), false, false
+	UNION ALL SELECT 'schema', nspname, '', '', nspowner, coalesce(nspacl, acldefault('n', nspowner)), false, false
 		FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
 	UNION ALL SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' ELSE 'table' END,
-			nspname, relname, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), false, false
+			nspname, relname, '', relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)), false, false
 		FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 		WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND (pg_class.oid = ANY ($2)
 			OR relnamespace IN (SELECT oid FROM spaces) AND pg_class.oid NOT IN (SELECT objid FROM parts WHERE classid = 'pg_class'::regclass))
-	UNION ALL SELECT 'function', nspname, proname || '(' || oidvectortypes(proargtypes) || ')', proowner,
+	UNION ALL SELECT 'function', nspname, proname || '(' || oidvectortypes(proargtypes) || ')', proname, proowner,
 			coalesce(proacl, acldefault('f', proowner)),
 			prosecdef, EXISTS (SELECT FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')
 		FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
 		WHERE (nspname = ANY ($1) OR prosecdef AND nspname !~ '^pg_(toast|temp)')
 			AND pg_proc.oid NOT IN (SELECT objid FROM parts WHERE classid = 'pg_proc'::regclass))
-SELECT kind, schema, name, owner, acl::text, definer, own_path FROM objects ORDER BY schema, name, kind`
+SELECT kind, schema, name, function, owner, acl::text, definer, own_path FROM objects ORDER BY schema, name, kind`
 
 func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) error {
 	var relation oid
@@ -187,7 +194,7 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 	var o object
 	byName := map[string]*object{}
 	texts := map[string]string{} // one copy of each
-	if err := forEach(ctx, tx, objectsQuery, []any{schemas, relations}, []any{&o.kind, &o.schema, &o.name, &o.owner, &o.acl, &o.definer, &o.ownPath}, func() {
+	if err := forEach(ctx, tx, objectsQuery, []any{schemas, relations}, []any{&o.kind, &o.schema, &o.name, &o.function, &o.owner, &o.acl, &o.definer, &o.ownPath}, func() {
 		found := o
 		if _, ok := texts[o.acl]; !ok {
 			texts[o.acl] = o.acl
@@ -237,7 +244,7 @@ func (c *catalog) readColumns(ctx context.Context, tx pgx.Tx, schemas []string, 
 	var p privilege
 	return forEach(ctx, tx, `SELECT nspname || '.' || relname, attname, grantee, privilege_type, is_grantable
 		FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace, aclexplode(attacl)
-		WHERE nspname = ANY ($1) AND attacl IS NOT NULL AND NOT attisdropped`, []any{schemas}, []any{&of, &p.column, &p.grantee, &p.name, &p.grantable}, func() {
+		WHERE nspname = ANY ($1) AND attacl IS NOT NULL AND NOT attisdropped ORDER BY pg_class.oid, attnum, grantee, 4`, []any{schemas}, []any{&of, &p.column, &p.grantee, &p.name, &p.grantable}, func() {
 		if o := byName[of]; o != nil {
 			o.columns = append(o.columns, p)
 		}
@@ -267,12 +274,14 @@ func (c *catalog) readOwned(ctx context.Context, tx pgx.Tx, first bool, elsewher
 			CASE WHEN dbid IN (0, `+here+`)
 				THEN pg_describe_object(classid, objid, objsubid)
 				ELSE 'something in the database ' || coalesce((SELECT datname FROM pg_database WHERE oid = dbid), '?') END
-			|| CASE WHEN number = 3 AND total > 3 THEN ' and ' || total - 3 || ' more' ELSE '' END
+			|| CASE WHEN number = 3 AND total > 3 THEN ' and ' || total - 3 || ' more' ELSE '' END,
+			coalesce((SELECT datname FROM pg_database WHERE oid = objid AND classid = 'pg_database'::regclass), ''),
+			number = 3 AND total > 3 OR dbid NOT IN (0, `+here+`)
 		FROM (
 			SELECT *, row_number() OVER (PARTITION BY refobjid ORDER BY dbid, classid, objid) AS number, count(*) OVER (PARTITION BY refobjid) AS total
 			FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND classid <> 'pg_default_acl'::regclass
 				AND refobjid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper) AND `+where+`) AS dependencies
-		WHERE number <= 3 ORDER BY refobjid, number`, args, []any{&o.role, &o.what}, func() {
+		WHERE number <= 3 ORDER BY refobjid, number`, args, []any{&o.role, &o.what, &o.database, &o.vague}, func() {
 		c.owned = append(c.owned, o)
 	})
 }

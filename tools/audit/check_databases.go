@@ -28,7 +28,7 @@ func (s *system) checkHolds(f *findings, o *object, grants []policy.Grant, rules
 		for _, privilege := range grant.Privileges {
 			if !s.inheritsPrivilege(r.oid, o, privilege) {
 				f.violation(Finding{
-					Rule: cmp.Or(rules[grant.Role], ruleTenantCannotUse), Tenant: s.tenantOf[r.oid], Subject: r.name, Object: o.String(),
+					Rule: cmp.Or(rules[grant.Role], ruleTenantCannotUse), Tenant: s.tenantOf[r.oid], Subject: r.name, Object: o.String(), object: o.identity(),
 					Text: r.name + " lacks " + privilege + " on " + o.String(), Fix: "pulumi up --refresh",
 				})
 			}
@@ -91,10 +91,9 @@ func (s *system) checkDatabaseOwner(f *findings, o *object) {
 			return
 		}
 	}
-	f.roles[o.owner] = true
 	owner := s.name(o.owner)
 	f.violation(Finding{
-		Rule: ruleDatabaseOwner, Tenant: s.own.Key, Subject: owner, Object: o.name, Text: owner + " owns the database, and can drop it and let others connect to it",
+		Rule: ruleDatabaseOwner, explains: explanation{role: o.owner}, Tenant: s.own.Key, Subject: owner, Object: o.name, Text: owner + " owns the database, and can drop it and let others connect to it",
 		Fix: "ALTER DATABASE " + quoted(o.name) + " OWNER TO " + quoted(s.deployer),
 	})
 }

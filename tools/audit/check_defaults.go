@@ -2,7 +2,6 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -39,8 +38,8 @@ func (d defaultPrivilege) String() string {
 	return d.privilege + option + " on " + strings.ToLower(objectTypes()[d.objectType])
 }
 
-// revoke is the SQL that takes the privilege away.
-func (d defaultPrivilege) revoke(admin string) string {
+// revoke is the SQL that takes the privilege away, and others like it on the same type of objects.
+func (d defaultPrivilege) revoke(admin string) sentence {
 	in, option := "", ""
 	if d.grantable {
 		option = "GRANT OPTION FOR "
@@ -48,7 +47,7 @@ func (d defaultPrivilege) revoke(admin string) string {
 	if d.schema != "" {
 		in = " IN SCHEMA " + quoted(d.schema)
 	}
-	return "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(admin) + in + " REVOKE " + option + d.privilege + " ON " + objectTypes()[d.objectType] + " FROM " + quoted(d.grantee)
+	return sentence{"ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(admin) + in + " REVOKE " + option, " ON " + objectTypes()[d.objectType] + " FROM " + quoted(d.grantee)}
 }
 
 // checkDefaults compares the default privileges of the admin with the policy. Roles that own nothing
@@ -58,7 +57,7 @@ func (s *system) checkDefaults(f *findings) {
 		if s.ownsNothing(d.role) || s.isTenant(d.role) {
 			who := s.name(d.role)
 			f.violation(Finding{
-				Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own",
+				Rule: ruleDefaultsExtra, Tenant: s.tenantOf[d.role], Subject: who, Object: d.schema, Text: who + " has default privileges of its own", vague: true,
 				Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(who) + " …",
 			})
 		}
@@ -74,7 +73,7 @@ func (s *system) checkDefaults(f *findings) {
 			f.affects(problem{
 				Finding: Finding{Rule: ruleDefaultsMissing, Tenant: want[d], Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
 				text:    sentence{d.grantee + " will not have ", " that the admin creates"}, fix: sentence{before: "pulumi up --refresh"},
-			}, d.String(), "")
+			}, affected{name: d.String()})
 		}
 	}
 	for _, d := range inOrder(maps.Keys(have)) {
@@ -89,7 +88,8 @@ func (s *system) checkDefaults(f *findings) {
 		f.affects(problem{
 			Finding: Finding{Rule: ruleDefaultsExtra, Subject: d.grantee, Object: cmp.Or(d.schema, "all schemas")},
 			text:    sentence{d.grantee + " will have ", " that the admin creates"},
-		}, d.String(), d.revoke(s.admin))
+			fix:     d.revoke(s.admin), listed: true,
+		}, affected{name: d.String(), target: d.privilege})
 	}
 	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise.
 	if !closed || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}] {
@@ -138,6 +138,10 @@ func (s *system) wantedDefaults() map[defaultPrivilege]string {
 	return want
 }
 
+// inOrder sorts by what the privilege is, which the text of a finding lists.
 func inOrder(all iter.Seq[defaultPrivilege]) []defaultPrivilege {
-	return slices.SortedFunc(all, func(a, b defaultPrivilege) int { return strings.Compare(fmt.Sprintf("%q", a), fmt.Sprintf("%q", b)) })
+	types := objectTypes()
+	return slices.SortedFunc(all, func(a, b defaultPrivilege) int {
+		return cmp.Or(cmp.Compare(a.privilege, b.privilege), cmp.Compare(types[a.objectType], types[b.objectType]), cmp.Compare(a.schema, b.schema))
+	})
 }

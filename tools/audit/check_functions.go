@@ -17,8 +17,8 @@ func (s *system) checkDefiner(f *findings, o *object, tenant *Tenant) {
 		return
 	}
 	found := Finding{
-		Rule: ruleDefiner, Subject: callers[0], Object: o.String(),
-		Text: strings.Join(callers, " and ") + " can execute it with the rights of " + s.name(o.owner),
+		Rule: ruleDefiner, Subject: callers[0], Object: o.String(), object: o.identity(),
+		Text: strings.Join(quotedAll(callers), " and ") + " can execute it with the rights of " + quoted(s.name(o.owner)),
 	}
 	if tenant != nil {
 		found.Tenant = tenant.Key

@@ -12,6 +12,7 @@ import (
 func (s *system) checkObjects(f *findings) {
 	admin := s.byName[s.admin]
 	seen := map[string]bool{}
+	clean := map[accessKey]bool{} // of objects with the same access, none has a problem if the first has none
 	for _, o := range s.objects {
 		tenant := s.tenantBySchema[o.schema]
 		seen[o.schema] = seen[o.schema] || o.kind == "schema"
@@ -22,10 +23,13 @@ func (s *system) checkObjects(f *findings) {
 		if admin != nil {
 			s.checkOwner(f, o, tenant, admin.oid)
 		}
-		s.checkGrants(f, o, tenant)
 		s.checkShown(f, o)
-		if tenant != nil && (o.kind == "schema" || admin != nil && o.owner == admin.oid) {
-			s.checkNeeds(f, o, tenant)
+		if key := newAccessKey(o); !clean[key] || len(o.shows) > 0 {
+			problems := s.checkGrants(f, o, tenant)
+			if tenant != nil && (o.kind == "schema" || admin != nil && o.owner == admin.oid) {
+				problems += s.checkNeeds(f, o, tenant)
+			}
+			clean[key] = problems == 0 && len(o.shows) == 0
 		}
 		if o.kind == "database" {
 			s.checkConnect(f, o)
@@ -51,16 +55,14 @@ func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 	}
 	switch {
 	case o.kind == "schema" && tenant != nil && o.owner != admin:
-		f.roles[o.owner] = true
 		f.violation(Finding{
-			Rule: ruleSchemaOwner, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema and can drop it with everything in it",
+			Rule: ruleSchemaOwner, explains: explanation{role: o.owner}, Tenant: tenant.Key, Subject: owner, Object: o.schema, Text: owner + " owns the schema and can drop it with everything in it",
 			Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
 		})
 	case o.kind == "schema" && tenant == nil && o.schema == s.extensionSchema:
 		if o.owner != admin && !s.trusted(o.owner) {
-			f.roles[o.owner] = true
 			f.violation(Finding{
-				Rule: ruleExtensionSchema, Subject: owner, Object: o.schema, Text: owner + " owns the schema of the extensions, which is in every search path",
+				Rule: ruleExtensionSchema, explains: explanation{role: o.owner}, Subject: owner, Object: o.schema, Text: owner + " owns the schema of the extensions, which is in every search path",
 				Fix: "ALTER SCHEMA " + quoted(o.schema) + " OWNER TO " + quoted(s.admin),
 			})
 		}
@@ -70,12 +72,11 @@ func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 			Fix: "give --outputs of the cell that has it, or DROP SCHEMA " + quoted(o.schema),
 		})
 	case o.kind != "schema" && tenant != nil && o.owner != admin && !s.ownsNothing(o.owner):
-		f.roles[o.owner] = true
 		f.affects(problem{
 			Finding: Finding{Rule: ruleObjectOwner, Tenant: tenant.Key, Subject: owner},
 			text:    sentence{owner + " owns ", ", so the default privileges of the admin were not applied to it"},
 			fix:     sentence{"ALTER ", " OWNER TO " + quoted(s.admin) + ", then GRANT on it what the tenant and the app need"},
-		}, o.String(), altered(o))
+		}, affected{name: o.String(), target: altered(o), object: o.identity(), explains: explanation{role: o.owner}})
 	}
 }
 
@@ -89,8 +90,9 @@ func (s *system) ownsNothing(id oid) bool {
 	}
 }
 
-// checkGrants reports privileges on an object that the policy does not give.
-func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
+// checkGrants reports privileges on an object that the policy does not give, and returns how many problems
+// there are.
+func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) int {
 	found := map[Finding][]string{} // the privileges, by what they have in common
 	for _, p := range slices.Concat(s.acls[o.acl], o.columns) {
 		finding, extra := s.judge(o, tenant, p)
@@ -98,7 +100,10 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 			continue
 		}
 		if finding.Rule == ruleTenantReaches || finding.Rule == ruleOtherReaches {
-			f.roles[p.grantee] = true
+			finding.explains.role = p.grantee
+		}
+		if p.grantable && finding.Rule != ruleGrantOption {
+			finding.Text += ", with the grant option"
 		}
 		finding.Subject, finding.Object = s.name(p.grantee), cmp.Or(o.schema, o.name)
 		what := p.name
@@ -112,15 +117,16 @@ func (s *system) checkGrants(f *findings, o *object, tenant *Tenant) {
 		if finding.Rule == ruleGrantOption {
 			option = "GRANT OPTION FOR "
 		}
-		more := finding.Text
-		finding.Text = ""
+		more, explains := finding.Text, finding.explains
+		finding.Text, finding.explains = "", explanation{}
 		f.affects(problem{
 			Finding:  finding,
 			text:     sentence{finding.Subject + " has " + what + " on ", more},
 			fix:      sentence{"REVOKE " + option + what + " ON ", " FROM " + quoted(finding.Subject)},
 			together: allInSchema(o),
-		}, o.String(), quotedObject(o))
+		}, affected{name: o.String(), target: quotedObject(o), object: o.identity(), explains: explains})
 	}
+	return len(found)
 }
 
 // allInSchema is how GRANT and REVOKE name all objects of a kind in a schema.
@@ -209,6 +215,9 @@ func (s *system) checkShown(f *findings, o *object) {
 			shown = append(shown, of)
 		}
 	}
+	if len(shown) == 0 {
+		return
+	}
 	seen := map[oid]bool{}
 	for _, p := range slices.Concat(s.acls[o.acl], o.columns) {
 		if p.grantee == o.owner || seen[p.grantee] {
@@ -228,17 +237,17 @@ func (s *system) checkShown(f *findings, o *object) {
 		if s.isTenant(p.grantee) || p.grantee == 0 {
 			rule = ruleTenantReaches
 		}
-		f.roles[p.grantee] = true
 		f.violation(Finding{
-			Rule: rule, Tenant: s.tenantOf[p.grantee], Subject: who, Object: o.String(),
-			Text: who + " has privileges on the " + o.kind + " " + o.String() + ", which shows " + abbreviated(names) + " with the rights of " + s.name(o.owner),
+			Rule: rule, Tenant: s.tenantOf[p.grantee], Subject: who, Object: o.String(), object: o.identity(), vague: len(names) > mostNamed, explains: explanation{role: p.grantee},
+			Text: who + " has privileges on the " + o.kind + " " + o.String() + ", which shows " + abbreviated(names) + " with the rights of " + quoted(s.name(o.owner)),
 			Fix:  "REVOKE ALL ON " + quotedObject(o) + " FROM " + quoted(who) + ", or from PostgreSQL 15 on set security_invoker of a view",
 		})
 	}
 }
 
-// checkNeeds reports privileges that the tenant, its agents or the app need and do not have.
-func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
+// checkNeeds reports privileges that the tenant, its agents or the app need and do not have, and returns how
+// many of the three lack some.
+func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) (problems int) {
 	for _, check := range []struct {
 		rule, name string
 		role       policy.Role
@@ -256,6 +265,7 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 		if len(lacks) == 0 {
 			continue
 		}
+		problems++
 		privileges, otherwise := strings.Join(lacks, ", "), ", or set adopt: true for the tenant and run pulumi up"
 		if check.role == policy.Agents {
 			otherwise = ", or pulumi up --refresh"
@@ -265,8 +275,9 @@ func (s *system) checkNeeds(f *findings, o *object, tenant *Tenant) {
 			text:     sentence{before: check.name + " lacks " + privileges + " on "},
 			fix:      sentence{"GRANT " + privileges + " ON ", " TO " + quoted(check.name) + otherwise},
 			together: allInSchema(o),
-		}, o.String(), quotedObject(o))
+		}, affected{name: o.String(), target: quotedObject(o), object: o.identity()})
 	}
+	return problems
 }
 
 // policyKind is the kind of an object in the policy, where views and foreign tables are tables.

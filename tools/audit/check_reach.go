@@ -21,9 +21,8 @@ func (s *system) checkUnlimited(f *findings, known explained) {
 			if len(path) == 0 || s.trusted(id) || s.kinds[id] == KindPredefined || f.covers(path) {
 				continue
 			}
-			f.roles[id] = true
 			f.violation(Finding{
-				Rule: ruleOtherReaches, Subject: s.name(id), Object: s.name(unlimited),
+				Rule: ruleOtherReaches, explains: explanation{role: id}, Subject: s.name(id), Object: s.name(unlimited),
 				Text: s.name(id) + " reaches everything as " + s.describe(path), Fix: s.endMembership(id, path),
 			})
 		}
@@ -59,7 +58,7 @@ func (s *system) checkEntry(f *findings, known explained, o *object, id oid, rig
 		}
 		f.affects(problem{
 			Finding: found, text: sentence{s.name(id) + " reaches ", " as " + s.describe(g.path)},
-		}, o.String(), s.endMembership(id, g.path))
+		}, affected{name: o.String(), target: s.endMembership(id, g.path)})
 		return
 	}
 }

@@ -52,9 +52,8 @@ func (s *system) checkAttributes(f *findings) {
 			if s.kinds[id] == KindApp || s.kinds[id] == KindReader {
 				rule = ruleAppAttribute
 			}
-			f.roles[id] = true
 			f.violation(Finding{
-				Rule: rule, Tenant: s.tenantOf[id], Subject: r.name, Text: "it has " + strings.Join(extra, " and "),
+				Rule: rule, explains: explanation{role: id}, Tenant: s.tenantOf[id], Subject: r.name, Text: "it has " + strings.Join(extra, " and "),
 				Fix: "ALTER ROLE " + quoted(r.name) + " NO" + strings.Join(extra, " NO") + ", or pulumi up --refresh",
 			})
 		}
@@ -81,8 +80,9 @@ func (s *system) checkMemberships(f *findings) {
 	}) {
 		s.checkMembership(f, want, s.expected[want])
 	}
+	seen := map[edge]bool{} // by another grantor
 	for _, m := range s.members {
-		if _, ok := s.expected[edge{m.role, m.member}]; ok || s.trusted(m.member) && !s.managed(m.member) {
+		if _, ok := s.expected[edge{m.role, m.member}]; ok || seen[edge{m.role, m.member}] || s.trusted(m.member) && !s.managed(m.member) {
 			continue
 		}
 		// From PostgreSQL 16 on a role has the admin option on the roles that it creates, and the
@@ -91,6 +91,7 @@ func (s *system) checkMemberships(f *findings) {
 			continue
 		}
 		if s.managed(m.member) || s.managed(m.role) {
+			seen[edge{m.role, m.member}] = true
 			s.unexpectedMembership(f, m)
 		}
 	}
@@ -140,10 +141,11 @@ func (s *system) checkMembership(f *findings, want edge, adminOption bool) {
 // unexpectedMembership reports a membership that the policy does not have.
 func (s *system) unexpectedMembership(f *findings, m membership) {
 	role, member := s.name(m.role), s.name(m.member)
-	if f.memberships[edge{m.role, m.member}] {
-		return // by another grantor
+	explains := explanation{membership: edge{m.role, m.member}}
+	admin, option := slices.ContainsFunc(s.edges[m.role], func(by membership) bool { return by.member == m.member && by.admin }), ""
+	if admin {
+		option = " with the admin option"
 	}
-	f.memberships[edge{m.role, m.member}] = true
 	fix := "REVOKE " + quoted(role) + " FROM " + quoted(member) + s.grantedBy(m)
 	other := m.member
 	if member == s.allTenantsAdmin {
@@ -154,15 +156,15 @@ func (s *system) unexpectedMembership(f *findings, m membership) {
 			Finding: Finding{Rule: ruleRoleUnknown, Subject: s.name(other)},
 			text:    sentence{before: s.name(other) + " is not a role of these stacks, but "},
 			fix:     sentence{before: "if another cell has it, give --outputs of that cell too; otherwise "},
-		}, member+" is a member of "+role, fix)
+		}, affected{name: member + " is a member of " + role + option, target: fix, explains: explains})
 		return
 	}
-	f.roles[m.member] = true
-	found := Finding{Rule: ruleMembershipUnexpected, Tenant: cmp.Or(s.tenantOf[m.member], s.tenantOf[m.role]), Subject: member, Object: role, Text: member + " is a member of " + role, Fix: fix}
+	explains.role = m.member
+	found := Finding{Rule: ruleMembershipUnexpected, Tenant: cmp.Or(s.tenantOf[m.member], s.tenantOf[m.role]), Subject: member, Object: role, Text: member + " is a member of " + role + option, Fix: fix, explains: explains}
 	switch {
 	case s.isTenant(m.member) && s.reachesOthers(m.member):
 		found.Rule = ruleTenantReaches
-	case s.isTenant(m.member) && m.admin:
+	case s.isTenant(m.member) && admin:
 		found.Rule = ruleTenantAdminOption
 	}
 	if s.isTenant(m.member) {
@@ -194,22 +196,26 @@ func (s *system) reachesOthers(id oid) bool {
 // checkOwned reports what roles own that must not own anything. Only the admin owns objects.
 func (s *system) checkOwned(f *findings) {
 	for _, o := range s.owned {
-		who := s.name(o.role)
+		who, one := s.name(o.role), affected{name: o.what, vague: o.vague}
 		p := problem{
 			Finding: Finding{Subject: who, Tenant: s.tenantOf[o.role]},
 			text:    sentence{before: who + " owns "},
 			fix:     sentence{before: "REASSIGN OWNED BY " + quoted(who) + " TO " + quoted(s.admin)},
 		}
+		if o.database != "" {
+			// Whoever deploys owns the databases: the admin could let others connect.
+			p.fix.before = "ALTER DATABASE " + quoted(o.database) + " OWNER TO " + quoted(s.deployer)
+		}
 		switch s.kinds[o.role] {
 		case KindTenant, KindTenantLogin, KindAgent, KindAgents, KindGroup:
 			p.Rule, p.text.after = ruleTenantOwns, ", and can drop it, alter it and grant privileges on it"
-			f.roles[o.role] = true
+			one.explains.role = o.role
 		case KindApp, KindReader:
 			p.Rule = ruleAppWrites
 		default:
 			continue
 		}
-		f.affects(p, o.what, "")
+		f.affects(p, one)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 type cluster struct {
 	version int // such as 15
 	server  string
+	address string // host:port
 	roles   map[oid]*role
 	byName  map[string]*role
 	members []membership

@@ -107,7 +107,7 @@ func deployFeatures(t *testing.T) (server *postgres.Server, shared, own *pgx.Con
 func reportOf(t *testing.T) (report Report) {
 	t.Helper()
 	var out strings.Builder
-	if err := Run(t.Context(), fromStdin(features()), "json", &out); err != nil && !errors.Is(err, ErrViolations) {
+	if err := Run(t.Context(), fromStdin(features()), Options{Format: "json"}, &out); err != nil && !errors.Is(err, ErrViolations) {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(out.String()), &report); err != nil {
@@ -274,12 +274,12 @@ func TestDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	withConfig := connect.Source{Outputs: []string{file}, Config: "-", Stdin: strings.NewReader(`{"postgresql:username": {"value": "auditor"}}`), Timeout: time.Minute}
-	if err := Run(t.Context(), &withConfig, "text", t.Output()); err != nil && !errors.Is(err, ErrViolations) {
+	if err := Run(t.Context(), &withConfig, Options{Format: "text"}, t.Output()); err != nil && !errors.Is(err, ErrViolations) {
 		t.Error(err)
 	}
 
 	execute(t, own, "REVOKE CONNECT ON DATABASE acme_db FROM auditor")
-	if err := Run(t.Context(), fromStdin(features()), "text", t.Output()); err == nil || !strings.Contains(err.Error(), "the database acme_db of the tenant acme: ") {
+	if err := Run(t.Context(), fromStdin(features()), Options{Format: "text"}, t.Output()); err == nil || !strings.Contains(err.Error(), "the database acme_db of the tenant acme: ") {
 		t.Errorf("got error %v", err)
 	}
 	if err := Settings(t.Context(), fromStdin(features()), ResetNothing, "", t.Output()); err != nil {

@@ -25,13 +25,28 @@ func quotedObject(o *object) string {
 	case "schema":
 		return "SCHEMA " + quoted(o.schema)
 	case "function":
-		name, arguments, _ := strings.Cut(o.name, "(")
-		return "FUNCTION " + quoted(o.schema) + "." + quoted(name) + "(" + arguments
+		// PostgreSQL quotes the types of the arguments.
+		return "FUNCTION " + quoted(o.schema) + "." + quoted(o.function) + strings.TrimPrefix(o.name, o.function)
 	case "sequence":
 		return "SEQUENCE " + quoted(o.schema) + "." + quoted(o.name)
 	default:
 		return quoted(o.schema) + "." + quoted(o.name)
 	}
+}
+
+// identity is what no other object of the database is called: the kind, and the name as SQL takes it.
+func (o *object) identity() string {
+	_, name, _ := strings.Cut(altered(o), strings.ToUpper(o.kind)+" ")
+	return o.kind + " " + name
+}
+
+// quotedAll are names as SQL takes them.
+func quotedAll(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = quoted(name)
+	}
+	return all
 }
 
 // altered is an object as ALTER takes it.

@@ -16,8 +16,21 @@ type Report struct {
 	// AccessLists are what the objects' Access points into: most objects of a schema share one list.
 	AccessLists [][]Access `json:"accessLists"`
 	Violations  []Finding  `json:"violations"`
+	// Waived are the violations that a waiver accepts for now.
+	Waived []Finding `json:"waived"`
 	// Notes are facts that are no violations, such as what only a superuser could have checked.
 	Notes []Finding `json:"notes"`
+
+	// waivable are the violations as a waiver names them, and vague is the number of those that cannot be
+	// waived.
+	waivable []waived
+	vague    int
+	// address is the server's host:port.
+	address string
+	// ended is the number of waivers whose day has passed.
+	ended int
+	// took is how long the audit took.
+	took time.Duration
 }
 
 // Principal is a role, or PUBLIC.
@@ -107,4 +120,21 @@ type Finding struct {
 	// Text says what is wrong and by which path, Fix what to do.
 	Text string `json:"text"`
 	Fix  string `json:"fix,omitempty"`
+	// Waiver is the waiver of a waived violation, or the one of a violation that has ended.
+	Waiver *Waiver `json:"waiver,omitempty"`
+	// object is how waivers name the object, where Object alone does not say which one it is.
+	object string
+	// vague is true if the finding does not name all that it is about, so that it cannot be waived.
+	vague bool
+	// explains is what the finding names.
+	explains explanation
+}
+
+// Waiver is why a violation is accepted, and until when.
+type Waiver struct {
+	Reason string `json:"reason"`
+	// Until is the last day on which it is accepted, in UTC, such as 2026-12-31.
+	Until string `json:"until"`
+	// Ended is true if that day has passed. The violation counts again.
+	Ended bool `json:"ended,omitempty"`
 }

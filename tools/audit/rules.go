@@ -52,6 +52,7 @@ const (
 	ruleCreateRole           = "create-role"
 	ruleDeployer             = "deployer"
 	ruleSuperuser            = "superuser"
+	ruleWaiverUnused         = "waiver-unused"
 )
 
 // Kinds of findings.
@@ -133,5 +134,6 @@ func Rules() []Rule {
 		{ruleCreateRole, kindNote, "Before PostgreSQL 16 a role with CREATEROLE can make itself a member of any role but a superuser.", "Set `roles.admin.createRole` to `false`, or upgrade PostgreSQL."},
 		{ruleDeployer, kindNote, "This role deploys the stacks, or made the role that does.", noAction},
 		{ruleSuperuser, kindNote, "This role can do everything.", noAction},
+		{ruleWaiverUnused, kindNote, "A waiver matches no violation.", "Remove it from the file. If the violation is there with another text, write the waiver again."},
 	}
 }

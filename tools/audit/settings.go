@@ -157,7 +157,7 @@ func (s *system) checkSettings(f *findings) {
 			found.Rule = ruleSettingBlocks
 			f.violation(found)
 		case o.name == "role":
-			found.Rule = ruleSettingRole
+			found.Rule, found.vague = ruleSettingRole, true // it does not say which role
 			found.Text = s.name(o.role) + " acts as another role than the stacks say"
 			f.violation(found)
 		default:

@@ -125,7 +125,7 @@ func TestBadInput(t *testing.T) {
 				}
 				source.Outputs = append(source.Outputs, file)
 			}
-			err := Run(t.Context(), &source, "text", t.Output())
+			err := Run(t.Context(), &source, Options{Format: "text"}, t.Output())
 			if err == nil {
 				t.Fatal("accepted")
 			}

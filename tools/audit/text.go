@@ -16,10 +16,20 @@ func writeText(w io.Writer, r Report) error {
 	if own := r.ownDatabases(); own > 0 {
 		databases += " and " + count(own, "database") + " of tenants"
 	}
+	found := count(len(r.Violations), "violation")
+	if len(r.Waived) > 0 {
+		found += fmt.Sprintf(" and %d waived", len(r.Waived))
+	}
 	fmt.Fprintf(&b, "%s: %s in %s, PostgreSQL %s: %s, %s\n",
-		r.Taken.Format("2006-01-02 15:04 UTC"), count(len(r.Violations), "violation"), databases, r.Server, count(len(r.Tenants), "tenant"), count(len(r.Objects), "object"))
+		r.Taken.Format("2006-01-02 15:04 UTC"), found, databases, r.Server, count(len(r.Tenants), "tenant"), count(len(r.Objects), "object"))
 	if err := writeFindings(&b, r.Violations); err != nil {
 		return err
+	}
+	if len(r.Waived) > 0 {
+		fmt.Fprintln(&b, "\nWaived")
+		if err := writeFindings(&b, r.Waived); err != nil {
+			return err
+		}
 	}
 	if rows := summary(r); len(rows) > 0 {
 		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -78,6 +88,9 @@ func writeFindings(b *strings.Builder, findings []Finding) error {
 			fmt.Fprintf(b, "    %s\n", wrapped(f.Text, "    "))
 			if f.Fix != "" {
 				fmt.Fprintf(b, "    fix: %s\n", f.Fix)
+			}
+			if f.Waiver != nil {
+				fmt.Fprintf(b, "    %s\n", wrapped(f.Waiver.String(), "    "))
 			}
 		}
 		findings = findings[n:]

@@ -63,6 +63,14 @@ func Read(file string, stdin io.Reader) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
+// Open is Read for a file that need not be in memory as a whole. The caller closes it.
+func Open(file string, stdin io.Reader) (io.ReadCloser, error) {
+	if file == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	return os.Open(file)
+}
+
 // ReadTo decodes a file of one JSON value.
 func (s *Source) ReadTo(file string, to any) error {
 	content, err := s.Read(file)

@@ -37,7 +37,7 @@ type state struct {
 func readPreview(from io.Reader) (*preview, error) {
 	p := &preview{}
 	dec := json.NewDecoder(from)
-	if err := dec.Decode(p); err != nil {
+	if err := p.decode(dec); err != nil {
 		return nil, fmt.Errorf("reading the output of pulumi preview --json: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) || p.Steps == nil && p.Diagnostics == nil && p.ChangeSummary == nil {
@@ -53,6 +53,61 @@ func readPreview(from io.Reader) (*preview, error) {
 	}
 	p.Steps = withoutParts(p.Steps)
 	return p, nil
+}
+
+// decode decodes a preview step by step: of ten thousand tenants the text has more than 100 MB.
+func (p *preview) decode(dec *json.Decoder) error {
+	if err := begin(dec, '{'); err != nil {
+		return err
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		switch key {
+		case "config":
+			err = dec.Decode(&p.Config)
+		case "steps":
+			err = p.decodeSteps(dec)
+		case "diagnostics":
+			err = dec.Decode(&p.Diagnostics)
+		case "changeSummary":
+			err = dec.Decode(&p.ChangeSummary)
+		default:
+			err = dec.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := dec.Token()
+	return err
+}
+
+func (p *preview) decodeSteps(dec *json.Decoder) error {
+	if err := begin(dec, '['); err != nil {
+		return err
+	}
+	p.Steps = []*step{}
+	for dec.More() {
+		var s *step
+		if err := dec.Decode(&s); err != nil {
+			return err
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// begin reads the first character of an object or an array.
+func begin(dec *json.Decoder, want json.Delim) error {
+	got, err := dec.Token()
+	if err == nil && got != want {
+		err = fmt.Errorf("there is %v where %v is expected", got, want)
+	}
+	return err
 }
 
 // withoutParts returns the steps without the parts of replacements, which --show-replacement-steps

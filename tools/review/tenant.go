@@ -58,12 +58,14 @@ func (e *explainer) explainTenant(key string, g steps) {
 		hasAgents: e.output(policy.OutputAgentRoles, key) != "",
 	}
 	t.want = e.tenant(t.names, cfg)
+	t.before = t.want
 	for _, name := range g.ownExtensions() {
 		t.want[databasePrefix+extensionPrefix+name] = e.extension(name, t.names.database)
 	}
-	then := cfg
-	then.Isolation = isolation
-	t.before = e.tenant(t.names, then)
+	if then := cfg; isolation != cfg.Isolation {
+		then.Isolation = isolation
+		t.before = e.tenant(t.names, then)
+	}
 	t.now, t.other = e.places(cfg, t.names.database)
 	t.explainReplaced()
 	e.findNewPaths(g, t.want, t.report)

@@ -13,22 +13,29 @@ const reading = "Reading the catalog"
 
 func newAudit() *cobra.Command {
 	var source connect.Source
-	var format, file string
+	var options audit.Options
+	var file string
 	cmd := &cobra.Command{
 		Use:   "audit --outputs FILE...",
 		Short: "Say who can reach what in a database, and what of it is not as designed",
 		Long: `Say who can reach what in the database of one or more stacks, by whatever way, and what of it is
-not as designed. It only reads, and takes any login that may connect.` + exits("there are violations"),
+not as designed. It only reads, and takes any login that may connect.
+
+A waiver accepts one violation for a reason, until a day. The format waivers prints the violations as
+waivers that lack both. The formats sarif and junit show each finding at its tenant's line of the file of
+its stack. The format openmetrics is for the textfile collector of node_exporter.` + exits("there are violations that are not waived"),
 		Example: "  pulumi stack output --json > prod.json\n  tenantctl audit --outputs prod.json --format html --out audit.html",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source.Stdin = cmd.InOrStdin()
-			return buffered(cmd, file, func(out io.Writer) error { return audit.Run(cmd.Context(), &source, format, out) })
+			return buffered(cmd, file, func(out io.Writer) error { return audit.Run(cmd.Context(), &source, options, out) })
 		},
 	}
 	source.AddFlags(cmd.Flags())
-	cmd.Flags().StringVar(&format, "format", "text", list(audit.Formats()))
-	cmd.Flags().StringVar(&file, "out", "", "`FILE` to write to (default: standard output)")
+	cmd.Flags().StringVar(&options.Format, "format", "text", list(audit.Formats()))
+	cmd.Flags().StringVar(&options.Waivers, "waivers", "", "`FILE` with waivers of violations")
+	cmd.Flags().StringArrayVar(&options.StackFiles, "stack-file", nil, "`FILE` Pulumi.<stack>.yaml of a stack, for the lines of its tenants; repeat it for each stack of the database")
+	cmd.Flags().StringVar(&file, "out", "", "`FILE` to write to, which is replaced as a whole (default: standard output)")
 	oneOf(cmd, "format", audit.Formats())
 	return cmd
 }

@@ -1,7 +1,7 @@
 package tenantctl
 
 import (
-	"bytes"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -19,12 +19,13 @@ func newReview() *cobra.Command {
 retired, whose password is rotated, and what each role gains or loses. No password is shown.` + exits("the preview must not be deployed: it failed, or it removes too many tenants or their data"),
 		Example: "  pulumi preview --json --stack prod | tenantctl review",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			preview, err := connect.Read(file, cmd.InOrStdin())
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			preview, err := connect.Open(file, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			return review.Run(bytes.NewReader(preview), format, most, cmd.OutOrStdout())
+			defer func() { err = errors.Join(err, preview.Close()) }()
+			return review.Run(preview, format, most, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&file, "preview", "-", "`FILE` with the output of pulumi preview --json, - for standard input")

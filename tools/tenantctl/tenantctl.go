@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tenant-permissions/tools/audit"
+	"tenant-permissions/tools/passwords"
 	"tenant-permissions/tools/progress"
 	"tenant-permissions/tools/review"
 )
@@ -23,7 +24,7 @@ import (
 const (
 	exitFine     = 0
 	exitFailed   = 1 // the command did not do its work
-	exitFindings = 2 // it did, and found what must not be: violations, blocking settings, a preview not to deploy
+	exitFindings = 2 // it did, and found what must not be: violations, blocking settings, refused passwords, a preview not to deploy
 )
 
 // Main runs a command, writes its error, and returns its exit code. An interrupt ends the command.
@@ -42,7 +43,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitFine
 	}
 	fmt.Fprintln(stderr, err)
-	if errors.Is(err, audit.ErrViolations) || errors.As(err, &review.Refusal{}) {
+	if errors.Is(err, audit.ErrViolations) || errors.Is(err, passwords.ErrRefused) || errors.As(err, &review.Refusal{}) {
 		return exitFindings
 	}
 	return exitFailed
@@ -62,10 +63,11 @@ func newRoot() *cobra.Command {
 		Use:           "tenantctl",
 		Short:         "Look after the stacks of tenant-permissions",
 		Long:          "Look after the stacks of tenant-permissions.\n\nA FILE called - is standard input. Connections take the usual PG* variables, or --config.\n\nExit codes: 0 success, 1 the command failed, 2 the command found what it looks for, such as a violation.\n`go run` makes 1 of every exit code but 0: build the tool where the code matters (make tool).",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newAudit(), newWhy(), newSettings(), newSessions(), newReview(), newCells(), newSetup(), newNames(), newUserlist())
+	root.AddCommand(newAudit(), newWhy(), newSettings(), newSessions(), newReview(), newCells(), newSetup(), newNames(), newUserlist(), newPasswords())
 	return root
 }
 
@@ -92,7 +94,7 @@ func buffered(cmd *cobra.Command, file string, do func(io.Writer) error) error {
 		_, failed := out.WriteTo(cmd.OutOrStdout())
 		return errors.Join(err, failed)
 	}
-	return errors.Join(err, os.WriteFile(file, out.Bytes(), 0o666)) //nolint:gosec // a report, with the user's umask
+	return errors.Join(err, save(file, out.Bytes()))
 }
 
 // required marks flags without which a command refuses to run.

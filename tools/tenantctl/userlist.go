@@ -3,14 +3,14 @@ package tenantctl
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"tenant-permissions/tools/connect"
+	"tenant-permissions/tools/passwords"
 	"tenant-permissions/tools/userlist"
 )
 
@@ -57,6 +57,26 @@ in no stack any more stays there, locked: PgBouncer accepts an empty password fo
 	return cmd
 }
 
+func newPasswords() *cobra.Command {
+	var source connect.Source
+	cmd := &cobra.Command{
+		Use:   "passwords --outputs FILE...",
+		Short: "Log in with every password of the outputs",
+		Long: `Log in once with every password of the stacks' outputs, and list those that the server refuses.
+Run it after a run in which the update of a role failed. Of a stack without a superuser, no refresh
+sees that the server has another password.` + exits("the server refuses a password"),
+		Example: "  pulumi stack output --json --show-secrets | tenantctl passwords --outputs -",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			source.Stdin = cmd.InOrStdin()
+			return buffered(cmd, "", func(out io.Writer) error { return passwords.Check(cmd.Context(), &source, out) })
+		},
+	}
+	source.AddFlags(cmd.Flags())
+	cmd.Flag("outputs").Usage = "`FILE` with the outputs of a stack (pulumi stack output --json --show-secrets), - for standard input; repeat it for each stack of the database"
+	return cmd
+}
+
 // update writes the userlist of the stacks to a regular file.
 func update(file string, stacks []userlist.Stack) error {
 	before, err := os.Lstat(file)
@@ -76,29 +96,5 @@ func update(file string, stacks []userlist.Stack) error {
 	if err != nil {
 		return err
 	}
-	return replace(file, text, before)
-}
-
-// replace writes a file that only its owner can read, who stays the same if there was one before. A
-// process that reads it meanwhile gets what it was before, or all of the new text.
-func replace(file string, text []byte, before fs.FileInfo) (err error) {
-	made, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(made.Name()))
-		}
-	}()
-	_, err = made.Write(text)
-	if before != nil {
-		if owner, ok := before.Sys().(*syscall.Stat_t); ok {
-			err = errors.Join(err, made.Chown(int(owner.Uid), int(owner.Gid)))
-		}
-	}
-	if err = errors.Join(err, made.Close()); err != nil {
-		return err
-	}
-	return os.Rename(made.Name(), file)
+	return replace(file, text, 0o600, before)
 }

@@ -38,7 +38,31 @@ const masked = "[secret]"
 // PgBouncer, when it loads a userlist, keeps a login that is no longer in it and from then on accepts an
 // empty password for it; a client gets in as long as there are server connections of the login.
 func Make(stacks []Stack, previous []byte) ([]byte, error) {
-	verifiers, from := map[string]string{}, map[string]string{}
+	passwords, err := Passwords(stacks)
+	if err != nil {
+		return nil, err
+	}
+	verifiers := map[string]string{}
+	for login, password := range passwords {
+		if verifiers[login], err = scram.Verifier(password, login); err != nil {
+			return nil, err
+		}
+	}
+	for _, login := range logins(previous) {
+		if verifiers[login] == "" {
+			verifiers[login] = locked
+		}
+	}
+	var text bytes.Buffer
+	for _, login := range slices.Sorted(maps.Keys(verifiers)) {
+		fmt.Fprintf(&text, "%s %s\n", quote(login), quote(verifiers[login]))
+	}
+	return text.Bytes(), nil
+}
+
+// Passwords are the passwords of all stacks by login name. Errors have none in them.
+func Passwords(stacks []Stack) (map[string]string, error) {
+	all, from := map[string]string{}, map[string]string{}
 	var problems []error
 	for _, stack := range stacks {
 		passwords, err := stack.passwords()
@@ -51,25 +75,10 @@ func Make(stacks []Stack, previous []byte) ([]byte, error) {
 				problems = append(problems, fmt.Errorf("%s: the login %q is in %s too; give each stack once, and only stacks of one server", stack.File, login, other))
 				continue
 			}
-			from[login] = stack.File
-			if verifiers[login], err = scram.Verifier(passwords[login], login); err != nil {
-				return nil, err
-			}
+			all[login], from[login] = passwords[login], stack.File
 		}
 	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
-	for _, login := range logins(previous) {
-		if verifiers[login] == "" {
-			verifiers[login] = locked
-		}
-	}
-	var text bytes.Buffer
-	for _, login := range slices.Sorted(maps.Keys(verifiers)) {
-		fmt.Fprintf(&text, "%s %s\n", quote(login), quote(verifiers[login]))
-	}
-	return text.Bytes(), nil
+	return all, errors.Join(problems...)
 }
 
 // passwords are the stack's passwords by login name.

@@ -1,7 +1,8 @@
-// Command dev is the local environment, the tests and the benchmark; the Makefile calls it.
+// Command dev is the local environment, the tests, the benchmark and releases; the Makefile calls it.
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"tenant-permissions/dev/bench"
 	"tenant-permissions/dev/devstack"
 	"tenant-permissions/dev/suites"
+	"tenant-permissions/dev/supply"
 )
 
 func main() {
@@ -30,14 +32,14 @@ func command() *cobra.Command {
 	var checkout string
 	root := &cobra.Command{
 		Use:           "dev",
-		Short:         "The local environment, the tests and the benchmark",
+		Short:         "The local environment, the tests, the benchmark and releases",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	// The Makefile runs this in the folder dev of the checkout.
 	root.PersistentFlags().StringVar(&checkout, "checkout", "..", "folder of the program")
 	root.AddCommand(stackCommands(&checkout)...)
-	root.AddCommand(testCommand(&checkout), benchCommand(&checkout))
+	root.AddCommand(testCommand(&checkout), benchCommand(&checkout), vulnerabilitiesCommand(&checkout), releaseCommand(&checkout))
 	return root
 }
 
@@ -95,18 +97,19 @@ func stackCommands(checkout *string) []*cobra.Command {
 }
 
 func testCommand(checkout *string) *cobra.Command {
-	var postgres string
+	o := suites.Options{}
 	cmd := &cobra.Command{
 		Use:   "test [suite...]",
 		Short: "Install what the tests need and run them, all suites by default",
 		Long:  "Install what the tests need and run them. The suites:\n\n" + suites.Describe(),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return suites.Run(cmd.Context(), suites.Options{
-				Checkout: *checkout, Names: names, Postgres: postgres, Out: cmd.OutOrStdout(),
-			})
+			o.Checkout, o.Names, o.Out = *checkout, names, cmd.OutOrStdout()
+			return suites.Run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	cmd.Flags().StringVar(&o.Postgres, "postgres", os.Getenv("POSTGRES"), "major version of the server, 14 to 18; any by default")
+	cmd.Flags().IntVar(&o.Jobs, "jobs", 0, "how many suites at once; one for each core by default")
+	cmd.Flags().StringVar(&o.FuzzTime, "fuzz-time", "20s", "how long each fuzz target runs, or how many inputs, as in 1000x")
 	return cmd
 }
 
@@ -129,8 +132,40 @@ func benchCommand(checkout *string) *cobra.Command {
 	flags.BoolVar(&o.Lean, "lean", false, "measure what each choice costs for one cell of 25 tenants, and no layouts")
 	flags.BoolVar(&o.OwnDatabases, "own-databases", false, "measure tenants with databases of their own, and no layouts")
 	flags.IntVar(&o.Databases, "databases", 1000, "how many empty databases --own-databases makes besides")
-	flags.BoolVar(&o.Busy, "busy", false, "say on the page that other work ran on the machine while --own-databases measured")
+	flags.BoolVar(&o.Catalog, "catalog", false, "measure what many tenants cost a server of the version POSTGRES, without Pulumi, and no layouts")
+	flags.BoolVar(&o.Busy, "busy", false, "say on the page that other work ran on the machine while --own-databases or --catalog measured")
 	flags.BoolVar(&o.Draw, "draw", false, "measure nothing, only write the table and the picture again")
 	flags.StringVar(&o.Docs, "docs", "../docs", "folder of benchmarks.json, .md and .svg")
+	return cmd
+}
+
+func vulnerabilitiesCommand(checkout *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "vulnerabilities",
+		Short: "Check every module for known vulnerabilities",
+		Long:  "Check every module for known vulnerabilities. GOVULNDB in the environment is the URL of the database. If it cannot be reached, the command fails on GitHub, and only says so elsewhere.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return supply.CheckVulnerabilities(cmd.Context(), supply.VulnerabilityOptions{
+				Checkout: *checkout,
+				Database: cmp.Or(os.Getenv("GOVULNDB"), supply.Database),
+				Required: os.Getenv("GITHUB_ACTIONS") == "true",
+				Out:      cmd.OutOrStdout(),
+			})
+		},
+	}
+}
+
+func releaseCommand(checkout *string) *cobra.Command {
+	var o supply.ReleaseOptions
+	cmd := &cobra.Command{
+		Use: "release", Short: "Build the files of a release, and publish nothing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Checkout, o.Out = *checkout, cmd.OutOrStdout()
+			return supply.Release(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.Version, "version", "", "version, such as v1.2.3")
+	cmd.Flags().StringVar(&o.Dir, "dir", "../.local/release", "folder to fill, which is emptied first")
 	return cmd
 }

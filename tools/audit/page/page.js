@@ -10,7 +10,7 @@ const element = (tag, properties = {}, ...children) => {
 const counted = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 
 const objects = report.objects || [], lists = report.accessLists || [], tenants = report.tenants || [];
-const violations = report.violations || [], notes = report.notes || [];
+const violations = report.violations || [], waived = report.waived || [], notes = report.notes || [];
 const principals = new Map((report.principals || []).map((p) => [p.name, p]));
 const letters = { read: "r", write: "w", create: "c", own: "o", use: "u", connect: "x" };
 
@@ -86,7 +86,7 @@ byId("subject").textContent = `of ${report.database}${own.length ? ` and ${count
 const verdict = violations.length ? counted(violations.length, "violation") : "No violations";
 document.title = `${verdict}: access audit of ${report.database}`;
 byId("verdict").className = violations.length ? "bad" : "";
-byId("verdict").append(element("strong", { textContent: `${violations.length ? "✗" : "✓"} ${verdict}` }), ` in ${counted(tenants.length, "tenant")} and ${counted(objects.length, "object")}`);
+byId("verdict").append(element("strong", { textContent: `${violations.length ? "✗" : "✓"} ${verdict}` }), `${waived.length ? ` and ${waived.length.toLocaleString("en")} waived` : ""} in ${counted(tenants.length, "tenant")} and ${counted(objects.length, "object")}`);
 
 // Violations, a table's body for each rule; of many only the first at once.
 const few = 20;
@@ -100,6 +100,7 @@ function findingOf(finding) {
   };
   const text = element("td", {}, element("p", { textContent: (finding.database ? `In the database ${finding.database}: ` : "") + finding.text }));
   if (finding.fix) text.append(element("p", { className: "soft" }, "Fix: ", element("code", { textContent: finding.fix })));
+  if (finding.waiver) text.append(element("p", { className: "soft", textContent: `The waiver ended on ${finding.waiver.until}: ${finding.waiver.reason}` }));
   return element("tr", { className: "finding" },
     cell("tenant", finding.tenant, finding.tenant), cell("subject", finding.subject), cell("object", finding.object, bySchema.get(finding.object)?.tenant.key), text);
 }
@@ -116,11 +117,15 @@ for (const [rule, found] of Map.groupBy(violations, (finding) => finding.rule)) 
   byId("findings").append(body);
 }
 
-byId("notes").hidden = !notes.length;
-for (const note of notes) {
-  const head = [note.rule, note.tenant, note.subject, note.database, note.object].filter(Boolean).join(" · ");
-  byId("notes-list").append(element("dt", { className: "name", textContent: head }), element("dd", { textContent: note.text + (note.fix ? ` Fix: ${note.fix}` : "") }));
+function list(id, findings, ending) {
+  byId(id).hidden = !findings.length;
+  for (const finding of findings) {
+    const head = [finding.rule, finding.tenant, finding.subject, finding.database, finding.object].filter(Boolean).join(" · ");
+    byId(`${id}-list`).append(element("dt", { className: "name", textContent: head }), element("dd", { textContent: finding.text + ending(finding) }));
+  }
 }
+list("waived", waived, ({ waiver }) => `. Waived until ${waiver.until}: ${waiver.reason}`);
+list("notes", notes, ({ fix }) => (fix ? ` Fix: ${fix}` : ""));
 
 byId("legend").textContent = `${Object.entries(letters).map(([right, letter]) => `${letter} ${right}`).join(", ")}; ! not as designed. A tenant's row sums up its schema and all that is in it. Select a cell for who and why, a tenant for its objects.`;
 byId("matrix").tHead.append(element("tr", {}, ...["tenant", ...columns].map((name) => element("th", { scope: "col", textContent: name }))));

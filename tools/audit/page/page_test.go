@@ -105,11 +105,11 @@ var fiveTenants = []string{"acme", "globex", "hooli", "initech", "umbrella"}
 // browser is a page in headless Chromium. The test fails for every error that the browser reports, and
 // for every request that is not for the file.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 }
 
-func open(t *testing.T, report any) browser {
+func open(t testing.TB, report any) browser {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "audit.html")
 	var html bytes.Buffer
@@ -310,13 +310,29 @@ func TestAgentsAndDatabases(t *testing.T) {
 	expect(b, tenantNames, "acme")
 }
 
+// Waived violations are in a list of their own. One whose waiver has ended says so.
+func TestWaived(t *testing.T) {
+	until := func(ended bool) record {
+		return record{"reason": "a nightly job", "until": "2026-11-22", "ended": ended}
+	}
+	b := open(t, record{
+		"version": 1, "taken": "2026-11-23T09:30:00Z", "server": "18.4", "database": "ai_platform", "objects": []record{{"kind": "database", "name": "ai_platform", "access": 0}},
+		"accessLists": [][]record{{}}, "violations": []record{{"rule": "object-owner", "subject": "purger", "object": "x.f()", "text": "purger owns x.f()", "waiver": until(true)}},
+		"waived": []record{{"rule": "object-owner", "subject": "purger", "object": "x.g()", "database": "acme_db", "text": "purger owns x.g()", "waiver": until(false)}},
+	})
+	expect(b, verdict, "✗ 1 violation and 1 waived in 0 tenants and 1 object")
+	expect(b, `document.querySelector("#findings td:last-child").textContent`, "purger owns x.f()The waiver ended on 2026-11-22: a nightly job")
+	expect(b, `document.getElementById("waived").hidden`, false)
+	expect(b, `document.getElementById("waived-list").textContent`, "object-owner · purger · acme_db · x.g()purger owns x.g(). Waived until 2026-11-22: a nightly job")
+}
+
 func TestNothing(t *testing.T) {
 	b := open(t, record{
 		"version": 1, "taken": "2026-11-23T09:30:00Z", "server": "15.18", "database": "empty", "principals": nil, "tenants": nil, "accessLists": [][]record{{}},
 		"objects": []record{{"kind": "database", "name": "empty", "access": 0}}, "violations": nil, "notes": nil,
 	})
 	expect(b, verdict, "✓ No violations in 0 tenants and 1 object")
-	expect(b, `document.getElementById("violations").hidden && document.getElementById("notes").hidden`, true)
+	expect(b, `["violations", "waived", "notes"].every((id) => document.getElementById(id).hidden)`, true)
 	expect(b, `document.getElementById("shown").textContent`, "0 tenants")
 }
 
@@ -354,7 +370,7 @@ func TestHostileNames(t *testing.T) {
 	names := []string{
 		`</script><script>console.error(1)</script>`, `<img src=x onerror=console.error(2)>`, `<!--<script>`, "a\u2028'\"`${1}{{.}}", `__proto__`, `&lt;b&gt;`, `#tenant=&only=1%`,
 	}
-	var principals, tenants, objects, violations, notes []record
+	var principals, tenants, objects, violations, waived, notes []record
 	var lists [][]record
 	for i, name := range names {
 		principals = append(principals, record{"name": name, "kind": "tenant", "tenant": name})
@@ -363,11 +379,12 @@ func TestHostileNames(t *testing.T) {
 			record{"kind": "table", "schema": name, "name": name, "owner": name, "tenant": name, "access": i})
 		lists = append(lists, []record{{"who": name, "rights": []string{"use"}, "path": name, "expected": false}})
 		violations = append(violations, record{"rule": name, "tenant": name, "subject": name, "object": name, "text": name, "fix": name})
+		waived = append(waived, record{"rule": name, "text": name, "waiver": record{"reason": name, "until": name}})
 		notes = append(notes, record{"rule": name, "text": name})
 	}
 	b := open(t, record{
 		"version": 1, "taken": "2026-11-23T09:30:00Z", "server": names[0], "database": names[0], "principals": principals, "tenants": tenants,
-		"objects": objects, "accessLists": lists, "violations": violations, "notes": notes,
+		"objects": objects, "accessLists": lists, "violations": violations, "waived": waived, "notes": notes,
 	})
 	expect(b, tenantRows, len(names))
 	for i, name := range names {
@@ -380,7 +397,8 @@ func TestHostileNames(t *testing.T) {
 			expect(b, fmt.Sprintf(`document.querySelector(%q).textContent`, selector), want)
 		}
 		for selector, want := range map[string]string{
-			"#findings th[scope=rowgroup]": name + " 1", "#findings td:nth-child(2)": name, "#findings p:first-child": name, "#findings code": name, "dt": name, "dd": name,
+			"#findings th[scope=rowgroup]": name + " 1", "#findings td:nth-child(2)": name, "#findings p:first-child": name, "#findings code": name,
+			"#waived-list dd": name + ". Waived until " + name + ": " + name, "#notes-list dt": name, "#notes-list dd": name,
 		} {
 			expect(b, fmt.Sprintf(`document.querySelectorAll(%q)[%d].textContent`, selector, i), want)
 		}
