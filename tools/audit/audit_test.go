@@ -256,7 +256,7 @@ note deployer|deployer||` + super},
 	} {
 		s := inMemory(test.version, test.more...)
 		s.md5 = map[oid]bool{}
-		f := newFindings()
+		f := newFindings(nil, "")
 		s.checkMemberships(f)
 		s.noteServer(f)
 		var got []string
@@ -283,7 +283,7 @@ func TestExtensionVersions(t *testing.T) {
 	s := inMemory(18)
 	s.extensionSchema, s.extensions = "extensions", map[string]string{"cube": "1.5", "seg": "1.4", "vector": "", "hstore": "1"}
 	s.installed = map[string]extension{"cube": {"extensions", "1.5"}, "seg": {"extensions", "1.3"}, "vector": {"extensions", "0.8"}}
-	f := newFindings()
+	f := newFindings(nil, "")
 	s.checkExtensions(f)
 	want := []Finding{
 		{Rule: ruleExtension, Object: "hstore", Text: "the stack has the extension hstore, but the database does not", Fix: "pulumi up --refresh"},

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -103,19 +102,6 @@ func deployFeatures(t *testing.T) (server *postgres.Server, shared, own *pgx.Con
 	return server, shared, own
 }
 
-// reportOf is the report of an audit.
-func reportOf(t *testing.T) (report Report) {
-	t.Helper()
-	var out strings.Builder
-	if err := Run(t.Context(), fromStdin(features()), Options{Format: "json"}, &out); err != nil && !errors.Is(err, ErrViolations) {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(out.String()), &report); err != nil {
-		t.Fatal(err)
-	}
-	return report
-}
-
 // found are what a report has: violations, and notes that the word note precedes. Each is its rule, tenant,
 // subject, object, and the database if it is a tenant's. What is noted before PostgreSQL 16 only is left out.
 func found(report Report) (names []string, findings []Finding) {
@@ -140,7 +126,7 @@ func found(report Report) (names []string, findings []Finding) {
 // it; go test ./audit -update writes it anew.
 func TestFeatures(t *testing.T) {
 	server, shared, own := deployFeatures(t)
-	report := reportOf(t)
+	report := reportOf(t, Options{})
 	for _, access := range slices.Concat(report.AccessLists...) {
 		if !access.Expected && access.Who != "auditor" && !strings.HasPrefix(access.Who, "pg_") {
 			t.Errorf("not expected: %+v", access)
@@ -202,7 +188,7 @@ func TestFeatures(t *testing.T) {
 		{own, "REVOKE USAGE ON SCHEMA extensions FROM tenant_acme", "GRANT USAGE ON SCHEMA extensions TO tenant_acme", "extension-schema|acme|tenant_acme|extensions in acme_db"},
 	}...) {
 		execute(t, test.in, test.do)
-		after, findings := found(reportOf(t))
+		after, findings := found(reportOf(t, Options{}))
 		var got []string
 		fmt.Fprintf(&texts, "\n%s\n", test.do)
 		for i, name := range after {
@@ -221,14 +207,14 @@ func TestFeatures(t *testing.T) {
 		}
 		execute(t, test.in, test.undo)
 	}
-	if after, _ := found(reportOf(t)); !slices.Equal(after, before) {
+	if after, _ := found(reportOf(t, Options{})); !slices.Equal(after, before) {
 		t.Errorf("found %q after all is undone, %q before", after, before)
 	}
 	// Only a superuser sees how passwords are stored.
 	execute(t, shared, "SET password_encryption = md5", "ALTER ROLE tenant_acme PASSWORD 'x'")
 	t.Setenv("PGUSER", server.User)
 	t.Setenv("PGPASSWORD", server.Password)
-	names, findings := found(reportOf(t))
+	names, findings := found(reportOf(t, Options{}))
 	if names[0] != "md5-password|acme|tenant_acme|" || slices.Contains(names, "note not-checked|||") {
 		t.Errorf("found %q", names)
 	}
@@ -292,7 +278,7 @@ func TestDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	execute(t, shared, "DROP DATABASE acme_db")
-	if names, _ := found(reportOf(t)); !slices.Contains(names, "database-missing|acme||acme_db") || slices.Contains(names, "schema-missing|acme||tenant_acme") {
+	if names, _ := found(reportOf(t, Options{})); !slices.Contains(names, "database-missing|acme||acme_db") || slices.Contains(names, "schema-missing|acme||tenant_acme") {
 		t.Errorf("found %q", names)
 	}
 }
