@@ -67,6 +67,8 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, "GRANT USAGE ON SCHEMA umbrella TO tenant_globex", "REVOKE USAGE ON SCHEMA umbrella FROM tenant_globex", "tenant-reaches-tenant|globex|tenant_globex|umbrella"}, // not its logins too
 		{shared, "GRANT USAGE ON SCHEMA umbrella TO tenant_globex_a", "REVOKE USAGE ON SCHEMA umbrella FROM tenant_globex_a", "tenant-reaches-tenant|globex|tenant_globex_a|umbrella"},
 		{shared, "SET ROLE admin; CREATE TABLE umbrella.t (); CREATE VIEW tenant_globex.v AS SELECT FROM umbrella.t; RESET ROLE; REVOKE ALL ON tenant_globex.v FROM app, tenant_globex, tenant_globex_agents", "DROP TABLE umbrella.t CASCADE", "app-cannot-read|globex|app|tenant_globex"},
+		// The two views have the same owner and privileges, and one shows what another tenant has.
+		{shared, "SET ROLE admin; CREATE TABLE umbrella.t (); CREATE VIEW tenant_globex.a AS SELECT; CREATE VIEW tenant_globex.v AS SELECT FROM umbrella.t; RESET ROLE", "DROP TABLE umbrella.t CASCADE; DROP VIEW tenant_globex.a", "tenant-reaches-tenant|globex|tenant_globex|tenant_globex.v\ntenant-reaches-tenant|globex|tenant_globex_agents|tenant_globex.v"},
 		{shared, view + "GRANT SELECT ON util.v TO tenant_globex, tenant_globex_agents, app", dropUtil, ""},
 		{shared, view + "GRANT SELECT, INSERT ON util.v TO stranger", dropUtil, "other-role-reaches-tenant||stranger|util.v"},
 		{shared, view + "GRANT SELECT ON util.v TO pg_monitor", dropUtil, "other-role-reaches-tenant||pg_monitor|util.v"},
@@ -82,7 +84,7 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, defaults + "GRANT EXECUTE ON FUNCTIONS TO PUBLIC", defaults + "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC", "public-on-functions||PUBLIC|all schemas"},
 		{shared, defaults + "GRANT EXECUTE ON FUNCTIONS TO PUBLIC, app", defaults + "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC, app", "default-privileges-extra||app|all schemas\npublic-on-functions||PUBLIC|all schemas"},
 		{shared, "ALTER DEFAULT PRIVILEGES FOR ROLE tenant_globex IN SCHEMA tenant_globex GRANT SELECT ON TABLES TO PUBLIC", "ALTER DEFAULT PRIVILEGES FOR ROLE tenant_globex IN SCHEMA tenant_globex REVOKE SELECT ON TABLES FROM PUBLIC", "default-privileges-extra|globex|tenant_globex|tenant_globex"},
-		{shared, defaults + "GRANT UPDATE ON SEQUENCES TO app; " + defaults + "GRANT CREATE ON SCHEMAS TO oncall", defaults + "REVOKE UPDATE ON SEQUENCES FROM app; " + defaults + "REVOKE CREATE ON SCHEMAS FROM oncall", "default-privileges-extra||app|all schemas\ndefault-privileges-extra||oncall|all schemas"},
+		{shared, defaults + "GRANT UPDATE, USAGE ON SEQUENCES TO app; " + defaults + "GRANT CREATE ON SCHEMAS TO oncall", defaults + "REVOKE UPDATE, USAGE ON SEQUENCES FROM app; " + defaults + "REVOKE CREATE ON SCHEMAS FROM oncall", "default-privileges-extra||app|all schemas\ndefault-privileges-extra||oncall|all schemas"},
 		{shared, defaults + "GRANT SELECT ON TABLES TO PUBLIC", defaults + "REVOKE SELECT ON TABLES FROM PUBLIC", "default-privileges-extra||PUBLIC|all schemas"},
 		{shared, inGlobex + "REVOKE SELECT ON TABLES FROM tenant_globex", inGlobex + "GRANT SELECT ON TABLES TO tenant_globex", "default-privileges-missing|globex|tenant_globex|tenant_globex"},
 		{shared, "ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO oncall", "ALTER DEFAULT PRIVILEGES FOR ROLE app REVOKE SELECT ON TABLES FROM oncall", "default-privileges-extra||app|"},
