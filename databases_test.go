@@ -27,6 +27,7 @@ func TestOwnDatabase(t *testing.T) {
 		"DefaultPrivileges acme-database-default-functions parent=acme" + in + "objectType=function owner=admin_service_role<-admin-service-role privileges=[] role=public after=acme-database-default-sequences" + end,
 		"Schema acme-database-schema parent=acme" + in + "dropCascade=false name=tenant_acme owner=admin_service_role<-admin-service-role after=acme-database-extension-vector deletedWith=acme-database protected ignores=name",
 		"Extension acme-database-extension-vector parent=acme createCascade=true" + in + "dropCascade=false name=vector schema=extensions<-acme-database-extension-schema after=acme-database-app-on-extensions deletedWith=acme-database ignores=schema",
+		"Schema acme-database-extension-schema parent=acme" + in + "name=extensions owner=admin_service_role<-admin-service-role after=acme-database-default-functions deletedWith=acme-database ignores=name",
 		"Grant acme-database-connect parent=acme" + in + "objectType=database privileges=[CONNECT] role=tenant_acme<-acme-role " +
 			"after=acme-agent-chat-role after=acme-agents after=acme-database-schema" + end,
 		"Grant acme-database-agents-on-extensions parent=acme" + in + "objectType=schema privileges=[USAGE] role=tenant_acme_agents<-acme-agents schema=extensions<-acme-database-extension-vector<-acme-database-extension-schema after=acme-database-on-extensions" + end,
@@ -79,7 +80,8 @@ func TestMove(t *testing.T) {
 		{`{"previous":"keep"}`, "acme-database-schema", "acme-schema"},
 		{`{"previous":"drop"}`, "acme-database-schema", "acme-schema"},
 	} {
-		m := &mocks{}
+		// The config leaves the encoding and the locale to the server.
+		m := &mocks{deployed: map[string]resource.PropertyMap{"acme-database": {"encoding": resource.NewProperty("UTF8"), "lcCollate": resource.NewProperty("C")}}}
 		exports, err := run(t, stackConfig(`{"acme":`+test.tenant+`}`, `{}`), m)
 		if err != nil {
 			t.Fatal(err)
@@ -95,6 +97,9 @@ func TestMove(t *testing.T) {
 		for _, args := range m.resources {
 			if args.Name == prefix+"usage" || args.Name == prefix+"tables" || prefix == "acme-database-" && args.Name == prefix+"connect" {
 				t.Errorf("%s: the tenant still has %s", test.tenant, args.Name)
+			}
+			if strings.HasSuffix(args.Name, "on-extensions") {
+				t.Errorf("%s: there are no extensions, but %s", test.tenant, args.Name)
 			}
 		}
 		m.named(t, strings.TrimSuffix(test.current, "schema")+"usage")

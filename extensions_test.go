@@ -48,12 +48,20 @@ func TestExtensions(t *testing.T) {
 	}
 }
 
-// An extension in another schema stays there, and the run fails.
+// An extension in another schema stays there, and the run fails, also in a tenant's own database and in
+// the one that a tenant leaves.
 func TestExtensionElsewhere(t *testing.T) {
-	_, err := run(t, extensionConfig(), &mocks{deployed: map[string]resource.PropertyMap{"extension-vector": {"schema": resource.NewProperty("public")}}})
-	want := `extensions.vector: the extension is in the schema public; run ALTER EXTENSION "vector" SET SCHEMA extensions, then pulumi up --refresh`
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("got error %v", err)
+	for name, tenant := range map[string]string{
+		"extension-vector": `{}`, "acme-database-extension-vector": `{"isolation":"database"}`, "acme-database-extension-pg_trgm": `{"previous":"keep"}`,
+	} {
+		cfg := extensionConfig()
+		cfg["tenant-permissions:tenants"] = `{"acme":` + tenant + `}`
+		_, err := run(t, cfg, &mocks{deployed: map[string]resource.PropertyMap{name: {"schema": resource.NewProperty("public")}}})
+		key := name[strings.LastIndex(name, "-")+1:]
+		want := "extensions." + key + `: the extension is in the schema public; run ALTER EXTENSION "` + key + `" SET SCHEMA extensions, then pulumi up --refresh`
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got error %v", name, err)
+		}
 	}
 }
 

@@ -290,8 +290,10 @@ func TestDeployedSettingsStay(t *testing.T) {
 		"tenants.globex.database.encoding": {
 			"globex-database": {"encoding": resource.NewProperty("LATIN1")},
 		},
+		"tenants.globex.database.lcCollate": {"globex-database": {"lcCollate": resource.NewProperty("de_DE.UTF-8")}},
+		"readers.board.name":                {"board-b-role": {"name": resource.NewProperty("old")}}, // not the one to log in with
 	} {
-		cfg := stackConfig(`{"acme":{"agents":{"chat":{}}},"globex":{"isolation":"database","database":{"encoding":"utf-8"}}}`, `{}`, `{"analyst":{}}`)
+		cfg := stackConfig(`{"acme":{"agents":{"chat":{}}},"globex":{"isolation":"database","database":{"encoding":"utf-8","lcCollate":"C"}}}`, `{}`, `{"analyst":{},"board":{"logins":{"active":"a"}}}`)
 		cfg["tenant-permissions:extensions"] = `{"vector":{}}`
 		_, err := run(t, cfg, &mocks{deployed: deployed})
 		if err == nil || !strings.Contains(err.Error(), path+" cannot change after deployment: deployed ") {

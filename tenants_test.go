@@ -115,6 +115,11 @@ func TestAdopt(t *testing.T) {
 			t.Errorf("got  %s\nwant Grant %s", got, name+want)
 		}
 	}
+	for _, args := range m.resources {
+		if strings.HasPrefix(args.Name, "umbrella-") && strings.Contains(args.Name, "adopted") {
+			t.Errorf("a retired tenant has %s", args.Name)
+		}
+	}
 }
 
 // Agents have their privileges by a group role, on what is in the schema and on what will be. The

@@ -100,6 +100,27 @@ func TestSearchPath(t *testing.T) {
 	}
 }
 
+// TestAttributes: these roles log in, and these are the attributes that the config can give. The audit
+// reports whatever is beyond.
+func TestAttributes(t *testing.T) {
+	for _, role := range []Role{Public, App, Reader, Admin, AdminLogin, AllTenants, AllTenantsAdmin, Tenant, Agents, Agent} {
+		logsIn := role == App || role == Reader || role == AdminLogin || role == Tenant || role == Agent
+		if LogsIn(role) != logsIn {
+			t.Errorf("%s logs in: %t", role, !logsIn)
+		}
+		var attributes []string
+		switch role {
+		case App:
+			attributes = []string{"BYPASSRLS"}
+		case Admin:
+			attributes = []string{"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"}
+		}
+		if got := ConfigurableAttributes(role); !slices.Equal(got, attributes) {
+			t.Errorf("the config can give %s %v, want %v", role, got, attributes)
+		}
+	}
+}
+
 func TestHolds(t *testing.T) {
 	for _, c := range []struct {
 		role  Role

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tenant-permissions/dev/postgres"
+	"tenant-permissions/internal/policy"
 	"tenant-permissions/tools/connect"
 )
 
@@ -188,6 +190,150 @@ func TestWaysToARole(t *testing.T) {
 		c.index()
 		if way, reached := c.membersOf(top)[low]; reached != test.reached || way.strength != test.want {
 			t.Errorf("%s: got %d, %t", test.name, way.strength, reached)
+		}
+	}
+}
+
+// inMemory is a server of a version that has the roles of a stack with one tenant, as the deployer made
+// them, and further memberships.
+func inMemory(version int, more ...membership) *system {
+	c := &catalog{cluster: &cluster{version: version, roles: map[oid]*role{}, byName: map[string]*role{}, edges: map[oid][]membership{}}, objects: []*object{{kind: "database", name: "db", owner: 2}}}
+	for i, name := range []string{"maker", "deployer", "admin", "admin_login", "app", "analyst", "everyone", "everyone_admin", "tenant_acme", "acme_agents", "acme_chat", "super"} {
+		r := &role{oid: oid(i + 1), name: name, createRole: name == "maker" || name == "admin", super: name == "super"}
+		c.roles[r.oid], c.byName[name] = r, r
+	}
+	c.members = more
+	for _, m := range []membership{{role: 5, member: 3, admin: true}, {role: 8, member: 3}, {role: 3, member: 4}, {role: 5, member: 6}, {role: 7, member: 9}, {role: 7, member: 11}, {role: 10, member: 11}, {role: 9, member: 8, admin: true}} {
+		m.grantor, m.set = 2, true
+		m.inherit = !slices.ContainsFunc(more, func(other membership) bool {
+			return other.role == m.role && other.member == m.member && other.grantor == 0
+		})
+		c.members = append(c.members, m)
+	}
+	c.members = slices.DeleteFunc(c.members, func(m membership) bool { return m.grantor == 0 })
+	for _, m := range c.members {
+		c.edges[m.role] = append(c.edges[m.role], m)
+	}
+	c.index()
+	return newSystem(c, declared{
+		app: "app", admin: "admin", allTenants: "everyone", allTenantsAdmin: "everyone_admin", readers: map[string]string{"analyst": "analyst"},
+		logins:  map[string][]string{"app": {"app"}, "admin": {"admin_login"}, "analyst": {"analyst"}},
+		tenants: []Tenant{{Key: "acme", Role: "tenant_acme", Login: "tenant_acme", Schema: "acme", AgentsRole: "acme_agents", Agents: map[string]string{"chat": "acme_chat"}}},
+	})
+}
+
+// What versions of PostgreSQL differ in: before 16 a member inherits all or nothing and a membership is
+// granted once, from 16 on each is granted by somebody, and who makes a role has the admin option on it.
+func TestVersions(t *testing.T) {
+	// Without a grantor: the membership of the stack that does not inherit.
+	silent := []membership{{role: 5, member: 6}, {role: 7, member: 9}, {role: 10, member: 11}}
+	twice := []membership{{role: 7, member: 9, grantor: 1, inherit: true}, {role: 9, member: 6, grantor: 1, inherit: true}, {role: 9, member: 6, grantor: 2, inherit: true}, {role: 8, member: 3, grantor: 1, admin: true}}
+	made := []membership{{role: 2, member: 1, grantor: 1, admin: true}}
+	notes := "note create-role|admin||\nnote create-role|maker||\nnote deployer|deployer||"
+	const super = "\nnote superuser|super||"
+	for _, test := range []struct {
+		version int
+		more    []membership
+		want    string
+	}{
+		{14, nil, notes + "\nnote own-role|||" + super},
+		{15, silent, `membership-missing|analyst|app|ALTER ROLE analyst INHERIT
+membership-missing|acme_chat|acme_agents|ALTER ROLE acme_chat INHERIT
+membership-missing|tenant_acme|everyone|ALTER ROLE tenant_acme INHERIT
+` + notes + super},
+		{16, append(made, silent...), `membership-missing|analyst|app|GRANT app TO analyst WITH INHERIT TRUE GRANTED BY deployer
+membership-missing|acme_chat|acme_agents|GRANT acme_agents TO acme_chat WITH INHERIT TRUE GRANTED BY deployer
+membership-missing|tenant_acme|everyone|GRANT everyone TO tenant_acme WITH INHERIT TRUE GRANTED BY deployer
+note deployer|deployer||
+note deployer|maker||` + super},
+		{16, twice, `membership-twice|tenant_acme|everyone|REVOKE everyone FROM tenant_acme GRANTED BY …, the one of them that does not deploy
+membership-unexpected|admin|everyone_admin|REVOKE ADMIN OPTION FOR everyone_admin FROM admin GRANTED BY maker
+membership-unexpected|analyst|tenant_acme|REVOKE tenant_acme FROM analyst GRANTED BY maker
+note deployer|deployer||` + super},
+		{16, []membership{{role: 2, member: 1, grantor: 1, admin: true, set: true}, {role: 2, member: 12, grantor: 1, admin: true}}, "note deployer|deployer||" + super},
+		{16, []membership{{role: 2, member: 1, grantor: 1, admin: true, inherit: true}}, "note deployer|deployer||" + super},
+		{16, []membership{{role: 2, member: 1, grantor: 1}}, "note deployer|deployer||" + super},
+	} {
+		s := inMemory(test.version, test.more...)
+		s.md5 = map[oid]bool{}
+		f := newFindings(nil, "")
+		s.checkMemberships(f)
+		s.noteServer(f)
+		var got []string
+		for _, v := range sorted(f.violations) {
+			got = append(got, strings.Join([]string{v.Rule, v.Subject, v.Object, v.Fix}, "|"))
+			if v.Text == "" {
+				t.Errorf("%v has no text", v)
+			}
+		}
+		for _, n := range sorted(f.notes) {
+			got = append(got, "note "+strings.Join([]string{n.Rule, n.Subject, n.Object, n.Fix}, "|"))
+			if n.Subject == "maker" && n.Rule == ruleDeployer && !strings.HasPrefix(n.Text, "it made deployer,") {
+				t.Errorf("got %s", n.Text)
+			}
+		}
+		if strings.Join(got, "\n") != test.want {
+			t.Errorf("%d, %v: got\n%s\nwant\n%s", test.version, test.more, strings.Join(got, "\n"), test.want)
+		}
+	}
+}
+
+// An extension has the version that the config says, or any if it says none.
+func TestExtensionVersions(t *testing.T) {
+	s := inMemory(18)
+	s.extensionSchema, s.extensions = "extensions", map[string]string{"cube": "1.5", "seg": "1.4", "vector": "", "hstore": "1"}
+	s.installed = map[string]extension{"cube": {"extensions", "1.5"}, "seg": {"extensions", "1.3"}, "vector": {"extensions", "0.8"}}
+	f := newFindings(nil, "")
+	s.checkExtensions(f)
+	want := []Finding{
+		{Rule: ruleExtension, Object: "hstore", Text: "the stack has the extension hstore, but the database does not", Fix: "pulumi up --refresh"},
+		{Rule: ruleExtension, Object: "seg", Text: "the extension seg has version 1.3, the config says 1.4", Fix: "pulumi up --refresh"},
+	}
+	if got := sorted(f.violations); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A retired tenant, and its agents, have nothing in its own database.
+func TestRetiredOwnDatabase(t *testing.T) {
+	s := inMemory(18)
+	for retired, may := range map[string]bool{"": true, "tenant_acme": false} {
+		of := s.ofTenant(&Tenant{Key: "acme", Role: "tenant_acme", Retired: retired, AgentsRole: "acme_agents", Database: "acme_db"}, s.catalog)
+		for name, want := range map[string]bool{"tenant_acme": may, "acme_chat": may, "app": true, "analyst": true, "admin": true, "deployer": true, "everyone": false} {
+			if got := of.mayConnect(s.byName[name].oid); got != want {
+				t.Errorf("retired as %q: %s may connect: %t", retired, name, got)
+			}
+		}
+		for _, grant := range slices.Concat(of.onDatabase(), of.onExtensionSchema()) {
+			if (grant.Role == policy.Tenant || grant.Role == policy.Agents) && !may {
+				t.Errorf("a retired tenant has %v", grant)
+			}
+		}
+	}
+}
+
+// A schema that a tenant has left is another tenant's if that has the same one, and nobody's if it is gone.
+func TestSchemaLeft(t *testing.T) {
+	c := inMemory(18).catalog
+	c.objects = append(c.objects, &object{kind: "schema", schema: "s"}, &object{kind: "schema", schema: "left"})
+	c.index()
+	s := newSystem(c, declared{tenants: []Tenant{
+		{Key: "acme", Role: "a", Schema: "s", Database: "a"}, {Key: "globex", Role: "g", Schema: "s"}, {Key: "hooli", Role: "h", Schema: "left", Database: "h"}, {Key: "initech", Role: "i", Schema: "gone", Database: "i"},
+	}})
+	keys := map[string]string{}
+	for schema, tenant := range s.tenantBySchema {
+		keys[schema] = tenant.Key
+	}
+	if want := map[string]string{"s": "globex", "left": "hooli"}; !reflect.DeepEqual(keys, want) {
+		t.Errorf("got %v, want %v", keys, want)
+	}
+}
+
+// Quotes around a single name are PostgreSQL's; those around several make one name of them.
+func TestUnquoted(t *testing.T) {
+	for value, want := range map[string]string{`"Odd", public`: "Odd, public", `"a, b"`: `"a, b"`, `a,b`: "a, b", `b"`: `b"`} {
+		if got := unquoted(value); got != want {
+			t.Errorf("%s: got %s, want %s", value, got, want)
 		}
 	}
 }

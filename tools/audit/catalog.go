@@ -223,6 +223,9 @@ func (c *catalog) readObjects(ctx context.Context, tx pgx.Tx, schemas []string) 
 	for _, d := range c.defaults {
 		texts[d.acl] = d.acl
 	}
+	// PostgreSQL does not read the text of an empty list, as an object has from which its owner has
+	// revoked everything. It has no privileges.
+	delete(texts, "{}")
 	// Most objects of a schema have the same access list, so each list is expanded once.
 	all := make([]string, 0, len(texts))
 	for text := range texts {

@@ -88,7 +88,7 @@ func (s *system) expectedAccess(id oid, tenant string) bool {
 	switch s.kinds[id] {
 	case KindTenant, KindTenantLogin, KindAgent, KindAgents:
 		return s.tenantOf[id] == tenant
-	case KindApp, KindReader, KindPredefined:
+	case KindApp, KindReader:
 		return true
 	default:
 		return s.trusted(id)
