@@ -19,6 +19,8 @@ import (
 // scene is what there is to damage.
 type scene struct {
 	config modelConfig
+	// user is whom the provider connects as.
+	user string
 	// roles are those of the stack, and the outsider.
 	roles []string
 	// memberships are group, member and grantor.
@@ -89,7 +91,7 @@ var modelDamages = map[string]damager{
 		return inPlace(choose(first/5, s.places...), "REVOKE ALL ON "+object+" FROM "+from)
 	},
 	"member": func(s *scene, first, second int) []damaged {
-		return sharedDamage("GRANT " + choose(first, append([]string{"pg_read_all_data", "pg_write_all_data", "pg_signal_backend"}, s.roles...)...) +
+		return sharedDamage("GRANT " + choose(first, append([]string{"pg_read_all_data", "pg_write_all_data", "pg_signal_backend", s.user}, s.roles...)...) +
 			" TO " + choose(second, s.roles...) + choose(second/8, "", " WITH ADMIN OPTION"))
 	},
 	"no member": func(s *scene, first, second int) []damaged {
@@ -162,7 +164,7 @@ func (r *modelRun) damage(t *testing.T, d modelDamage) {
 	if do == nil {
 		t.Fatalf("there is no damage %q", d.Do)
 	}
-	s := &scene{config: r.config, roles: sortedKeys(r.config.serverRoles())}
+	s := &scene{config: r.config, user: r.user, roles: sortedKeys(r.config.serverRoles())}
 	at := r.config.places()
 	for _, in := range sortedKeys(at) {
 		for _, schema := range sortedKeys(at[in]) {

@@ -11,7 +11,13 @@ import (
 // explains.
 func (s *system) checkUnlimited(f *findings, known explained) {
 	f.explained = known.clone()
-	for _, unlimited := range s.unlimited {
+	unlimited := slices.Clone(s.unlimited)
+	for _, id := range slices.Sorted(maps.Keys(s.kinds)) {
+		if s.kinds[id] == KindDeployer { // It can grant itself anything, and so can its members.
+			unlimited = append(unlimited, id)
+		}
+	}
+	for _, unlimited := range unlimited {
 		reached := s.membersOf(unlimited)
 		byLength := func(a, b oid) int {
 			return cmp.Or(cmp.Compare(len(reached[a].path), len(reached[b].path)), cmp.Compare(a, b))
@@ -22,7 +28,7 @@ func (s *system) checkUnlimited(f *findings, known explained) {
 				continue
 			}
 			f.violation(Finding{
-				Rule: ruleOtherReaches, explains: explanation{role: id}, Subject: s.name(id), Object: s.name(unlimited),
+				Rule: ruleOtherReaches, explains: explanation{id, edge{path[0].role, id}}, Subject: s.name(id), Object: s.name(unlimited),
 				Text: s.name(id) + " reaches everything as " + s.describe(path), Fix: s.endMembership(id, path),
 			})
 		}

@@ -58,7 +58,7 @@ func (s *system) addTenant(t *Tenant, shared map[policy.Role]oid) {
 		s.addLogins(role, t.Login, KindTenantLogin, t.Key, path, name, t.Schema)
 		s.addAgents(t, roles)
 	}
-	if t.Schema != name && t.Database == "" {
+	if t.Schema != name && (t.Database == "" || s.schemas[t.Schema] != nil && s.byName[t.Schema] != nil) { // it may have left a schema
 		s.noLogin[s.manage(t.Schema, KindGroup, "", path+".schema")] = true
 	}
 }
