@@ -45,7 +45,7 @@ bench-catalog: ## measure servers with up to 10,000 tenants, without Pulumi, up 
 
 TEST := $(DEV) test --postgres "$(POSTGRES)" $(if $(JOBS),--jobs $(JOBS)) $(if $(FUZZTIME),--fuzz-time $(FUZZTIME))
 .PHONY: test test-matrix
-test: ## run every test, against a real PostgreSQL, 10 minutes; POSTGRES=14 chooses the version, SUITES="e2e breaks" the suites
+test: ## run every test, against a real PostgreSQL, 12 minutes; POSTGRES=14 chooses the version, SUITES="e2e breaks" the suites
 	@$(TEST) $(SUITES)
 test-%: ## run one suite: test-unit, test-dev, test-tools, test-e2e, test-breaks, test-model with SEED=1-50, test-fuzz with FUZZTIME=10m
 	@$(TEST) $*

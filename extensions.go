@@ -13,12 +13,10 @@ import (
 
 // newExtensions registers the extensions in a database and the schema that they are in, one resource
 // after the other. grants are who holds what on the schema beside the admin. It returns the last
-// resource, and the name of the schema, which fails if an extension is not in it. Without extensions
-// there is no schema, and its name is empty.
+// resource, and the name of the schema, which fails if an extension is not in it, and is empty without any.
 //
-// The provider takes over a schema and an extension that exist. The schema then belongs to the admin.
-// An extension in another schema stays there, and the run fails: where applications use it under its
-// old name, a move would break them.
+// The provider takes over a schema and an extension that exist. The schema then belongs to the admin. An
+// extension in another schema stays there, and the run fails: a move would break applications that use it.
 func (shared *SharedRoles) newExtensions(ctx *pulumi.Context, in scope, grants []policy.Grant, after []pulumi.Resource) ([]pulumi.Resource, pulumi.StringOutput, error) {
 	name := pulumi.String("").ToStringOutput()
 	if shared.SearchedSchema == "" {

@@ -25,9 +25,6 @@ func (s *system) checkAttributes(f *findings) {
 		}
 		has := r.attributes()
 		may := policy.ConfigurableAttributes(s.policyRole(id))
-		if s.kinds[id] == KindAdmin {
-			may = policy.ConfigurableAttributes(policy.Admin) // of its logins too, if the admin is one
-		}
 		if s.kinds[id] == KindApp && r.name != s.app {
 			may = nil // alternating logins have nothing of their own
 		}

@@ -141,8 +141,6 @@ func (s *system) policyRole(id oid) policy.Role {
 		return policy.Reader
 	case KindAdmin:
 		return policy.Admin
-	case KindPublic:
-		return policy.Public
 	}
 	switch s.name(id) {
 	case s.allTenants:
