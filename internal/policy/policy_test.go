@@ -108,13 +108,10 @@ func TestAttributes(t *testing.T) {
 		if LogsIn(role) != logsIn {
 			t.Errorf("%s logs in: %t", role, !logsIn)
 		}
-		var attributes []string
-		switch role {
-		case App:
-			attributes = []string{"BYPASSRLS"}
-		case Admin:
-			attributes = []string{"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"}
-		}
+		attributes := map[Role][]string{
+			App:   {"BYPASSRLS"},
+			Admin: {"SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS"},
+		}[role]
 		if got := ConfigurableAttributes(role); !slices.Equal(got, attributes) {
 			t.Errorf("the config can give %s %v, want %v", role, got, attributes)
 		}
