@@ -32,25 +32,27 @@ func newAuditor(t *testing.T, stacks ...*platform) *auditor {
 	a.env = append(os.Environ(), "PGHOST="+p.server.Host, fmt.Sprint("PGPORT=", p.server.Port),
 		"PGUSER=auditor", "PGPASSWORD=auditor-password", "PGSSLMODE=disable")
 	for _, stack := range stacks {
-		outputs := stack.outputs(t)
-		values := object{}
-		for name, output := range outputs {
-			values[name] = output.Value
-			if output.Secret {
-				values[name] = "[secret]" // as `pulumi stack output --json` prints it
-			}
-		}
-		encoded, err := json.Marshal(values)
-		if err != nil {
-			t.Fatal(err)
-		}
 		file := filepath.Join(t.TempDir(), stack.stack.Name()+".json")
-		if err := os.WriteFile(file, encoded, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		stack.saveOutputs(t, file)
 		a.outputs = append(a.outputs, "--outputs", file)
 	}
 	return a
+}
+
+// saveOutputs writes the outputs into a file, without secrets.
+func (p *platform) saveOutputs(t *testing.T, file string) {
+	t.Helper()
+	values := object{}
+	for name, output := range p.outputs(t) {
+		values[name] = output.Value
+		if output.Secret {
+			values[name] = "[secret]" // as `pulumi stack output --json` prints it
+		}
+	}
+	encoded, err := json.Marshal(values)
+	if err := errors.Join(err, os.WriteFile(file, encoded, 0o600)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // run returns what a command, audit or why, prints to standard output, and its exit code.

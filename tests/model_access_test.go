@@ -179,40 +179,18 @@ func (m modelConfig) granted(in string, o accessObject, at places, major string)
 	switch {
 	case o.Kind == "database":
 		all["app_service_role"], all["admin_service_role"] = []string{"CONNECT"}, []string{"CONNECT"}
-		if in == database {
-			all["all_tenants"] = []string{"CONNECT"}
-		}
-		for _, where := range at[in] {
-			if t := m.Tenants[where.key]; in != database && !where.kept && t.Retire == "" {
-				role, _, _ := t.names(where.key)
-				all[role] = []string{"CONNECT"}
-				if len(t.Agents) > 0 {
-					all[role+"_agents"] = []string{"CONNECT"}
-				}
-			}
-		}
+		m.grantEntry(all, in, at, "CONNECT")
 		return all
 	case o.Schema == "public":
-		return all
-	case o.Schema == "extensions":
-		all["admin_service_role"] = ownedPrivileges(o.Kind, major)
-		all["app_service_role"] = []string{"USAGE"}
-		if in == database {
-			all["all_tenants"] = []string{"USAGE"}
-		}
-		for _, where := range at[in] {
-			if t := m.Tenants[where.key]; in != database && !where.kept && t.Retire == "" {
-				role, _, _ := t.names(where.key)
-				all[role] = []string{"USAGE"}
-				if len(t.Agents) > 0 {
-					all[role+"_agents"] = []string{"USAGE"}
-				}
-			}
-		}
 		return all
 	}
 	for _, privilege := range ownedPrivileges(o.Kind, major) {
 		all["admin_service_role"] = append(all["admin_service_role"], privilege, privilege+" WITH GRANT OPTION")
+	}
+	if o.Schema == "extensions" {
+		all["app_service_role"] = []string{"USAGE"}
+		m.grantEntry(all, in, at, "USAGE")
+		return all
 	}
 	all["app_service_role"] = map[string][]string{"schema": {"USAGE"}, "table": {"SELECT"}, "sequence": {"SELECT"}}[o.Kind]
 	if t == nil || where.kept || t.Retire != "" {
@@ -229,16 +207,29 @@ func (m modelConfig) granted(in string, o accessObject, at places, major string)
 	return all
 }
 
+// grantEntry adds a privilege of all tenants that are in a database: in the stack's by way of their group
+// role, in their own to the tenant and its agents, unless it is retired.
+func (m modelConfig) grantEntry(all map[string][]string, in string, at places, privilege string) {
+	if in == database {
+		all["all_tenants"] = []string{privilege}
+		return
+	}
+	for _, where := range at[in] {
+		if t := m.Tenants[where.key]; !where.kept && t.Retire == "" {
+			role, _, _ := t.names(where.key)
+			all[role] = []string{privilege}
+			if len(t.Agents) > 0 {
+				all[role+"_agents"] = []string{privilege}
+			}
+		}
+	}
+}
+
 // expectedAccess is what every role can do with the objects of a database, one privilege a line.
 func (m modelConfig) expectedAccess(in string, objects []accessObject, major string) (lines []string) {
 	roles, at := m.serverRoles(), m.places()
 	for _, o := range objects {
 		granted := m.granted(in, o, at, major)
-		if o.Schema == "extensions" {
-			for _, privilege := range ownedPrivileges(o.Kind, major) {
-				granted["admin_service_role"] = append(granted["admin_service_role"], privilege+" WITH GRANT OPTION")
-			}
-		}
 		for name := range roles {
 			holds := map[string]bool{}
 			for group := range closure(roles, name, true) {

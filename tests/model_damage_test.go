@@ -285,7 +285,7 @@ func (r *modelRun) repairAll(t *testing.T) {
 		err = r.tryAgain(t, r.tryRepair)
 		if err == nil {
 			r.closeSchemasPublic(t)
-			r.writeOutputs(t)
+			r.saveOutputs(t, r.outputsFile)
 		}
 		found = r.audit(t)
 		if err == nil && len(found) == 0 {
@@ -345,7 +345,7 @@ func (r *modelRun) setPasswords(t *testing.T) {
 	}
 	r.write(t)
 	r.again(t, r.tryDeploy)
-	r.writeOutputs(t)
+	r.saveOutputs(t, r.outputsFile)
 }
 
 func raise(refused bool, version *int) {
@@ -391,22 +391,6 @@ func (r *modelRun) audit(t *testing.T) []modelFinding {
 func (r *modelRun) resetSettings(t *testing.T) {
 	t.Helper()
 	r.tenantctl(t, "settings", "--reset", "all")
-}
-
-// writeOutputs writes the outputs into a file, without secrets.
-func (r *modelRun) writeOutputs(t *testing.T) {
-	t.Helper()
-	values := object{}
-	for name, output := range r.outputs(t) {
-		values[name] = output.Value
-		if output.Secret {
-			values[name] = "[secret]"
-		}
-	}
-	text, err := json.Marshal(values)
-	if err := errors.Join(err, os.WriteFile(r.outputsFile, text, 0o600)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // closeSchemasPublic gives the schema public of tenants' databases to the provider's user where only a

@@ -306,7 +306,7 @@ func (r *modelRun) deploy(t *testing.T, step modelStep) {
 		r.again(t, r.tryDeploy)
 	}
 	r.closeSchemasPublic(t)
-	r.writeOutputs(t)
+	r.saveOutputs(t, r.outputsFile)
 	if step.Break.After > 0 {
 		r.setPasswords(t)
 	}

@@ -331,15 +331,20 @@ const samplePeriod = 100 * time.Millisecond
 // watchMemory looks at the process and its descendants until it is asked for the largest sum of
 // their resident sizes, in bytes.
 func watchMemory(pid int) (peak func() int64) {
+	return watch(samplePeriod, func() int64 { return residentBytes("/proc", pid) })
+}
+
+// watch reads a figure once in each period until it is asked for the largest.
+func watch(period time.Duration, read func() int64) (peak func() int64) {
 	stop, largest := make(chan struct{}), make(chan int64)
 	go func() {
 		var most int64
-		ticker := time.NewTicker(samplePeriod)
+		ticker := time.NewTicker(period)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				most = max(most, residentBytes("/proc", pid))
+				most = max(most, read())
 			case <-stop:
 				largest <- most
 				return

@@ -147,25 +147,7 @@ const peakPeriod = 5 * time.Millisecond
 // is 0 where there is no Linux /proc. The system's own figure of a process that has ended
 // (ru_maxrss) is no use: it begins with the size of the process that started it.
 func watchPeak(pid int) (peak func() int64) {
-	stop, largest := make(chan struct{}), make(chan int64)
-	go func() {
-		var most int64
-		ticker := time.NewTicker(peakPeriod)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ticker.C:
-				most = max(most, statusBytes(pid, "VmHWM"))
-			case <-stop:
-				largest <- most
-				return
-			}
-		}
-	}()
-	return func() int64 {
-		close(stop)
-		return <-largest
-	}
+	return watch(peakPeriod, func() int64 { return statusBytes(pid, "VmHWM") })
 }
 
 // outputs are those of a stack with all tenants.
