@@ -17,27 +17,27 @@ func TestOwnDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := " database=tenant_acme<-acme-database "
-	end := " deletedWith=acme-database deleteBeforeReplace"
+	end := " after=acme-agents deletedWith=acme-database deleteBeforeReplace"
 	for _, want := range []string{
 		"Database acme-database parent=acme connectionLimit=9 encoding=UTF8 lcCollate=C name=tenant_acme tablespaceName=fast template=template0 " +
 			"after=extension-vector after=acme-agent-chat-role after=acme-agents after=acme-role protected ignores=name,template,encoding,lcCollate,lcCtype",
-		"Grant acme-database-public-on-database parent=acme" + in + "objectType=database privileges=[] role=public" + end,
-		"Grant acme-database-app-on-database parent=acme" + in + "objectType=database privileges=[CONNECT] role=app_service_role<-app-service-role after=acme-database-public-on-database" + end,
-		"Grant acme-database-public-on-schema-public parent=acme" + in + "objectType=schema privileges=[] role=public schema=public after=acme-database-admin-on-database" + end,
-		"DefaultPrivileges acme-database-default-functions parent=acme" + in + "objectType=function owner=admin_service_role<-admin-service-role privileges=[] role=public after=acme-database-default-sequences" + end,
-		"Schema acme-database-schema parent=acme" + in + "dropCascade=false name=tenant_acme owner=admin_service_role<-admin-service-role after=acme-database-extension-vector deletedWith=acme-database protected ignores=name",
-		"Extension acme-database-extension-vector parent=acme createCascade=true" + in + "dropCascade=false name=vector schema=extensions<-acme-database-extension-schema after=acme-database-app-on-extensions deletedWith=acme-database ignores=schema",
-		"Schema acme-database-extension-schema parent=acme" + in + "name=extensions owner=admin_service_role<-admin-service-role after=acme-database-default-functions deletedWith=acme-database ignores=name",
+		"Grant acme-database-public-on-database parent=acme" + in + "objectType=database privileges=[] role=public after=logins" + end,
+		"Grant acme-database-app-on-database parent=acme" + in + "objectType=database privileges=[CONNECT] role=app_service_role<-app-service-role after=logins after=acme-database-public-on-database" + end,
+		"Grant acme-database-public-on-schema-public parent=acme" + in + "objectType=schema privileges=[] role=public schema=public after=logins after=acme-database-admin-on-database" + end,
+		"DefaultPrivileges acme-database-default-functions parent=acme" + in + "objectType=function owner=admin_service_role<-admin-service-role privileges=[] role=public after=logins after=acme-database-default-sequences" + end,
+		"Schema acme-database-schema parent=acme" + in + "dropCascade=false name=tenant_acme owner=admin_service_role<-admin-service-role after=logins after=acme-database-extension-vector after=acme-agents deletedWith=acme-database protected ignores=name",
+		"Extension acme-database-extension-vector parent=acme createCascade=true" + in + "dropCascade=false name=vector schema=extensions<-acme-database-extension-schema after=logins after=acme-database-app-on-extensions after=acme-agents deletedWith=acme-database ignores=schema",
+		"Schema acme-database-extension-schema parent=acme" + in + "name=extensions owner=admin_service_role<-admin-service-role after=logins after=acme-database-default-functions after=acme-agents deletedWith=acme-database ignores=name",
 		"Grant acme-database-connect parent=acme" + in + "objectType=database privileges=[CONNECT] role=tenant_acme<-acme-role " +
-			"after=acme-agent-chat-role after=acme-agents after=acme-database-schema" + end,
-		"Grant acme-database-agents-on-extensions parent=acme" + in + "objectType=schema privileges=[USAGE] role=tenant_acme_agents<-acme-agents schema=extensions<-acme-database-extension-vector<-acme-database-extension-schema after=acme-database-on-extensions" + end,
+			"after=logins after=acme-agents after=acme-database-schema deletedWith=acme-database deleteBeforeReplace",
+		"Grant acme-database-agents-on-extensions parent=acme" + in + "objectType=schema privileges=[USAGE] role=tenant_acme_agents<-acme-agents schema=extensions<-acme-database-extension-vector<-acme-database-extension-schema after=logins after=acme-database-on-extensions deletedWith=acme-database deleteBeforeReplace",
 	} {
-		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
+		if got := m.describe(m.named(t, strings.Fields(want)[1])); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
 	for _, args := range m.resources {
-		got := describe(args)
+		got := m.describe(args)
 		if strings.HasPrefix(args.Name, "acme-") && strings.Contains(got, "all_tenants") && args.Name != "acme-grant-role" {
 			t.Errorf("a tenant with a database of its own has to do with the others: %s", got)
 		}
@@ -90,7 +90,7 @@ func TestMove(t *testing.T) {
 		for name, drops := range map[string]bool{test.previous: drop, test.current: false} {
 			schema := m.named(t, name)
 			if schema.RegisterRPC.GetProtect() == drops || schema.Inputs["dropCascade"] != resource.NewProperty(drops) {
-				t.Errorf("%s: got %s", test.tenant, describe(schema))
+				t.Errorf("%s: got %s", test.tenant, m.describe(schema))
 			}
 		}
 		prefix := strings.TrimSuffix(test.previous, "schema")

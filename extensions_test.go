@@ -22,16 +22,16 @@ func TestExtensions(t *testing.T) {
 		t.Fatal(err)
 	}
 	on := " database=platform objectType=schema privileges="
-	in := " schema=extensions<-extension-schema"
+	in, after := " schema=extensions<-extension-schema", " after=logins"
 	for _, want := range []string{
-		"Schema extension-schema database=platform name=extensions owner=admin_service_role<-admin-service-role after=default-functions ignores=name",
-		"Grant public-on-extensions" + on + "[] role=public" + in + " deleteBeforeReplace",
-		"Grant all-tenants-on-extensions" + on + "[USAGE] role=all_tenants<-all-tenants" + in + " after=public-on-extensions deleteBeforeReplace",
-		"Grant app-on-extensions" + on + "[USAGE] role=app_service_role<-app-service-role" + in + " after=all-tenants-on-extensions deleteBeforeReplace",
-		"Extension extension-pg_trgm createCascade=true database=platform dropCascade=false name=pg_trgm" + in + " version=1.6 after=app-on-extensions ignores=schema",
-		"Extension extension-vector createCascade=true database=platform dropCascade=false name=vector" + in + " after=extension-pg_trgm ignores=schema",
+		"Schema extension-schema database=platform name=extensions owner=admin_service_role<-admin-service-role after=logins after=default-functions ignores=name",
+		"Grant public-on-extensions" + on + "[] role=public" + in + after + " deleteBeforeReplace",
+		"Grant all-tenants-on-extensions" + on + "[USAGE] role=all_tenants<-all-tenants" + in + after + " after=public-on-extensions deleteBeforeReplace",
+		"Grant app-on-extensions" + on + "[USAGE] role=app_service_role<-app-service-role" + in + after + " after=all-tenants-on-extensions deleteBeforeReplace",
+		"Extension extension-pg_trgm createCascade=true database=platform dropCascade=false name=pg_trgm" + in + " version=1.6" + after + " after=app-on-extensions ignores=schema",
+		"Extension extension-vector createCascade=true database=platform dropCascade=false name=vector" + in + after + " after=extension-pg_trgm ignores=schema",
 	} {
-		if got := describe(m.named(t, strings.Fields(want)[1])); got != want {
+		if got := m.describe(m.named(t, strings.Fields(want)[1])); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -39,11 +39,11 @@ func TestExtensions(t *testing.T) {
 		"acme-role": "[tenant_acme extensions]", "acme-agent-chat-role": "[tenant_acme extensions]", "analyst-role": "[pg_catalog extensions]",
 		"app-service-role": "[pg_catalog extensions]", "admin-login-role": "[pg_catalog extensions]",
 	} {
-		if got := describe(m.named(t, name)); !strings.Contains(got, " searchPaths="+path+" ") {
+		if got := m.describe(m.named(t, name)); !strings.Contains(got, " searchPaths="+path+" ") {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
-	if got := describe(m.named(t, "acme-role")); !strings.Contains(got, " after=extension-vector ") {
+	if got := m.describe(m.named(t, "acme-role")); !strings.Contains(got, " after=extension-vector ") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -74,7 +74,7 @@ func TestExtensionsOfThePlatform(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := describe(m.named(t, "acme-role")); !strings.Contains(got, " searchPaths=[tenant_acme ext] ") {
+	if got := m.describe(m.named(t, "acme-role")); !strings.Contains(got, " searchPaths=[tenant_acme ext] ") {
 		t.Errorf("got %s", got)
 	}
 	if name, _ := await(t, exports["extension_schema_name"]); name != "ext" {

@@ -36,6 +36,14 @@ func (s scope) with(opts ...pulumi.ResourceOption) scope {
 	return s
 }
 
+// afterLogins makes privileges come after the logins, and go before them. For privileges the provider
+// locks the role or the owner and then its members, and for a login this login and its members. From
+// PostgreSQL 16 on the user that it connects as is a member of all, so the two would deadlock. Each
+// resource needs the option: for deletes, Pulumi looks at direct dependencies only.
+func afterLogins(logins ...[]pulumi.Resource) pulumi.ResourceOption {
+	return pulumi.DependsOn(slices.Concat(logins...))
+}
+
 // options are those of each resource. By default Pulumi replaces by create first, delete second, and
 // the delete would revoke what was just granted.
 func (s scope) options(more ...pulumi.ResourceOption) []pulumi.ResourceOption {

@@ -78,7 +78,7 @@ func TestAlternatingLogins(t *testing.T) {
 		"admin-login-b-role": "Role admin-login-b-role assumeRole=admin_service_role<-admin-service-role bypassRowLevelSecurity=false connectionLimit=-1 login=true name=admin_service_login_b " +
 			"password=secret<-admin-login-b-password roles=[admin_service_login]<-admin-login-role searchPaths=[pg_catalog] ignores=name",
 	} {
-		if got := describe(m.named(t, name)); got != want {
+		if got := m.describe(m.named(t, name)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -88,7 +88,7 @@ func TestAlternatingLogins(t *testing.T) {
 		}
 	}
 	// The schema goes first and keeps both logins if it is refused to go.
-	if got := describe(m.named(t, "acme-schema")); !strings.Contains(got, "after=acme-a-role after=acme-b-role after=acme-role") {
+	if got := m.describe(m.named(t, "acme-schema")); !strings.Contains(got, "after=logins") {
 		t.Errorf("got %s", got)
 	}
 	for output, want := range map[string]map[string]string{
@@ -126,12 +126,12 @@ func TestValidUntil(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"oncall-role": "2030-06-01 08:00:00Z", "oncall-b-role": "2030-06-01 08:00:00Z", "analyst-role": "infinity"} {
-		got := describe(m.named(t, name))
+		got := m.describe(m.named(t, name))
 		if !strings.Contains(got, " validUntil="+text+" ") || !strings.HasSuffix(got, " deleteBeforeReplace replacementTrigger="+text+" ignores=name,validUntil") {
 			t.Errorf("got %s", got)
 		}
 	}
-	if got := describe(m.named(t, "oncall-password")); strings.Contains(got, "replacementTrigger") {
+	if got := m.describe(m.named(t, "oncall-password")); strings.Contains(got, "replacementTrigger") {
 		t.Errorf("another expiry makes another password: %s", got)
 	}
 	for _, test := range []struct {

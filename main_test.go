@@ -52,7 +52,7 @@ func TestDevStackGraph(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile("testdata/graph.txt", []byte(m.describe()+"\n"), 0o644); err != nil {
+		if err := os.WriteFile("testdata/graph.txt", []byte(m.describeAll()+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func TestDevStackGraph(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, listed := strings.Split(m.describe(), "\n"), strings.Split(strings.TrimSpace(string(want)), "\n")
+	got, listed := strings.Split(m.describeAll(), "\n"), strings.Split(strings.TrimSpace(string(want)), "\n")
 	for _, line := range got {
 		if !slices.Contains(listed, line) {
 			t.Errorf("registered, not listed:\n%s", line)
@@ -186,7 +186,7 @@ func TestOrderOfConfigChangesNothing(t *testing.T) {
 		if _, err := run(t, stackConfig(tenants, `{}`), m); err != nil {
 			t.Fatal(err)
 		}
-		described = append(described, strings.Join(m.urns(), "\n")+m.describe())
+		described = append(described, strings.Join(m.urns(), "\n")+m.describeAll())
 	}
 	if described[0] != described[1] {
 		t.Errorf("another order of tenants:\n%s\n\n%s", described[0], described[1])
@@ -230,8 +230,8 @@ func TestAddedTenantTouchesNoOther(t *testing.T) {
 		t.Fatalf("%d resources with a tenant more, %d without", len(after.resources), len(before.resources))
 	}
 	for urn, args := range before.resources {
-		if describe(args) != describe(after.resources[urn]) {
-			t.Errorf("changed:\n%s\n%s", describe(args), describe(after.resources[urn]))
+		if before.describe(args) != after.describe(after.resources[urn]) {
+			t.Errorf("changed:\n%s\n%s", before.describe(args), after.describe(after.resources[urn]))
 		}
 	}
 }

@@ -96,18 +96,20 @@ func (m *mocks) urns() []string {
 	return urns
 }
 
-// describe renders everything that was registered, one resource a line, sorted: type, logical
+// describeAll renders everything that was registered, one resource a line, sorted: type, logical
 // name, inputs (with the resource that each comes from), and options.
-func (m *mocks) describe() string {
+func (m *mocks) describeAll() string {
 	var lines []string
 	for _, args := range m.resources {
-		lines = append(lines, describe(args))
+		lines = append(lines, m.describe(args))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
 
-func describe(args pulumi.MockResourceArgs) string {
+// describe renders one resource. Of privileges and what they are on, after=logins stands for direct
+// dependencies on all roles with a password, of the stack and of the same tenant.
+func (m *mocks) describe(args pulumi.MockResourceArgs) string {
 	rpc := args.RegisterRPC
 	_, kind, _ := strings.Cut(args.TypeToken, "/")
 	_, kind, _ = strings.Cut(kind, ":")
@@ -135,7 +137,13 @@ func describe(args pulumi.MockResourceArgs) string {
 		}
 		words = append(words, fmt.Sprintf("%s=%s", key, text))
 	}
-	for _, urn := range rpc.GetDependencies() {
+	after := rpc.GetDependencies()
+	comesAfter := slices.Contains([]string{"Grant", "DefaultPrivileges", "Schema", "Extension"}, kind)
+	if logins := m.logins(rpc.GetParent()); comesAfter && !slices.ContainsFunc(logins, func(urn string) bool { return !slices.Contains(after, urn) }) {
+		words = append(words, "after=logins")
+		after = slices.DeleteFunc(slices.Clone(after), func(urn string) bool { return slices.Contains(logins, urn) })
+	}
+	for _, urn := range after {
 		if !edges[urn] {
 			words = append(words, "after="+resource.URN(urn).Name())
 		}
@@ -159,6 +167,17 @@ func describe(args pulumi.MockResourceArgs) string {
 		words = append(words, "ignores="+strings.Join(ignored, ","))
 	}
 	return strings.Join(words, " ")
+}
+
+// logins are the URNs of the roles with a password, those of tenants only if the tenant is parent.
+func (m *mocks) logins(parent string) (urns []string) {
+	for urn, args := range m.resources {
+		of := args.RegisterRPC.GetParent()
+		if args.Inputs["password"].HasValue() && (of == parent || resource.URN(of).QualifiedType() == resource.RootStackType) {
+			urns = append(urns, string(urn))
+		}
+	}
+	return urns
 }
 
 // run deploys with the given config under mocks and returns what was registered, the exports,

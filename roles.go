@@ -28,8 +28,8 @@ type SharedRoles struct {
 	SearchedSchema  string
 	ExtensionSchema pulumi.StringOutput
 	// Ready is the last shared resource. Depend on it to run after PUBLIC is closed and every default
-	// privilege is in place.
-	Ready []pulumi.Resource
+	// privilege is in place. logins are the roles of the logins, of which a cell has none.
+	Ready, logins []pulumi.Resource
 }
 
 // newSharedRoles registers the shared roles, their memberships, and what they may do in the database
@@ -84,7 +84,6 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 		return nil, err
 	}
 
-	logins := slices.Concat(app.Roles, admin.Roles)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Readers)) {
 		reader, err := newLogin(ctx, key, config.Join("readers", key)+".name", cfg.Readers[key], postgresql.RoleArgs{
 			Roles:       shared.Names.of(policy.MemberOf(policy.Reader)),
@@ -95,36 +94,33 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 			return nil, err
 		}
 		shared.addLogin(key, reader.Name, reader)
-		logins = append(logins, reader.Roles...)
 	}
-
-	memberships, err := newMemberships(ctx, scope{names: shared.Names}, policy.SharedMemberships())
-	if err != nil {
-		return nil, err
-	}
-	// For a grant the provider locks the role and then its members. From PostgreSQL 16 on the user it
-	// connects as is a member of every role it makes. An update of a login at the same time locks the
-	// login and then the user. The two would deadlock, so the grants come after the logins.
-	shared.Ready, err = newSharedPrivileges(ctx, cfg, shared, append(logins, memberships...))
+	shared.Ready, err = newSharedPrivileges(ctx, cfg, shared)
 	return shared, err
 }
 
-// addLogin puts a role and its login into the outputs under their key in the config.
+// addLogin adds a role and its login, under their key in the config.
 func (shared *SharedRoles) addLogin(key string, role pulumi.StringInput, login *Login) {
 	shared.Roles[key], shared.Logins[key] = role, login.Active
 	maps.Copy(shared.Passwords, login.Passwords)
+	shared.logins = append(shared.logins, login.Roles...)
 }
 
-// newSharedPrivileges registers the privileges in the stack's database, and closes other databases to
-// PUBLIC. It returns the last resource.
-func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, after []pulumi.Resource) (_ []pulumi.Resource, err error) {
+// newSharedPrivileges registers the memberships, the privileges in the stack's database, and closes
+// other databases to PUBLIC. It returns the last resource.
+func newSharedPrivileges(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles) ([]pulumi.Resource, error) {
+	after, err := newMemberships(ctx, scope{names: shared.Names}, policy.SharedMemberships())
+	if err != nil {
+		return nil, err
+	}
+	database := scope{database: pulumi.String(cfg.Database), names: shared.Names}.with(afterLogins(shared.logins))
 	for _, name := range slices.Sorted(slices.Values(cfg.ClosedDatabases)) {
-		closed := scope{database: pulumi.String(name), names: shared.Names, suffix: "-" + name}
+		closed := database
+		closed.database, closed.suffix = pulumi.String(name), "-"+name
 		if after, err = newGrants(ctx, closed, policy.OnClosedDatabases(), after); err != nil {
 			return nil, err
 		}
 	}
-	database := scope{database: pulumi.String(cfg.Database), names: shared.Names}
 	after, shared.ExtensionSchema, err = shared.newDatabasePrivileges(ctx, database, policy.OnDatabase(), policy.OnExtensionSchema(), after)
 	return after, err
 }

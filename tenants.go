@@ -144,8 +144,8 @@ func (t *Tenant) newAgents(ctx *pulumi.Context) error {
 // stack. It never does so with a role. So where the tenant's role has not the schema's name, an
 // empty role takes it: of two tenants with one schema the second fails, and nothing is touched.
 func (t *Tenant) newSchema(ctx *pulumi.Context, isolation config.Isolation, drop bool) (_ *postgresql.Schema, err error) {
-	after := t.roles
-	t.in = scope{prefix: t.key + "-", database: pulumi.String(t.stack.Database), names: t.names, opts: []pulumi.ResourceOption{pulumi.Parent(t)}}
+	var after []pulumi.Resource
+	t.in = scope{prefix: t.key + "-", database: pulumi.String(t.stack.Database), names: t.names}.with(pulumi.Parent(t), afterLogins(t.roles, t.shared.logins))
 	t.Database = pulumi.String(t.stack.Database).ToStringOutput()
 	switch {
 	case isolation == config.IsolationDatabase:
@@ -157,7 +157,7 @@ func (t *Tenant) newSchema(ctx *pulumi.Context, isolation config.Isolation, drop
 		if err != nil {
 			return nil, err
 		}
-		after = append(slices.Clone(after), claim)
+		after = append(after, claim)
 	}
 	schema, err := postgresql.NewSchema(ctx, t.in.prefix+"schema", &postgresql.SchemaArgs{
 		Name:        pulumi.String(t.config.Schema),
@@ -187,9 +187,6 @@ func (t *Tenant) newPrivileges(ctx *pulumi.Context, schema *postgresql.Schema) (
 	after := []pulumi.Resource{schema}
 	if len(t.Agents) > 0 {
 		grants, defaults = append(grants, policy.OnAgents()...), append(defaults, policy.AgentDefaults()...)
-		// For a grant to their group role the provider locks all agents, and for an update of an agent
-		// this one. So the grants come after the agents, and before them when both go.
-		after = append(after, t.roles...)
 	}
 	if t.config.Isolation == config.IsolationDatabase {
 		if after, err = t.newAccess(ctx, after); err != nil {
@@ -212,10 +209,9 @@ func (t *Tenant) newPrivileges(ctx *pulumi.Context, schema *postgresql.Schema) (
 }
 
 // newAdoptions registers what the app may do in adopted schemas, where its default privileges did not
-// hold. These grants come after all other privileges, and one after the other. For a grant to the app
-// the provider locks it and then its members, the admin and the user it connects as among them. For
-// default privileges it locks the admin and then this user. From PostgreSQL 16 on, where the user is
-// a member of every role it makes, the two would deadlock.
+// hold. These grants come after all other privileges, and one after the other. For them the provider
+// locks the app and then its members, the admin among them. For default privileges it locks the admin
+// and then the user that it connects as. The two would deadlock, as in afterLogins.
 func newAdoptions(ctx *pulumi.Context, tenants map[string]*Tenant) (err error) {
 	var after []pulumi.Resource
 	keys := slices.Sorted(maps.Keys(tenants))

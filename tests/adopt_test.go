@@ -113,7 +113,7 @@ func TestAdopt(t *testing.T) {
 			p.configure(t, tenants,
 				object{"app": object{"passwordVersion": 2}, "admin": object{"passwordVersion": 2}},
 				object{"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"active": "a", "a": object{"passwordVersion": 2}}}})
-			stop := p.queueForProvider(t)
+			stop := p.queueForLocks(t)
 			p.up(t)
 			stop()
 			p.clean(t)

@@ -14,7 +14,7 @@ func TestManyChangesAtOnce(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
 		run := func(do func(*testing.T)) {
 			t.Helper()
-			stop := p.queueForProvider(t)
+			stop := p.queueForLocks(t)
 			do(t)
 			stop()
 			p.clean(t)
@@ -61,10 +61,47 @@ func TestManyChangesAtOnce(t *testing.T) {
 	})
 }
 
-// queueForProvider holds the lock that the provider takes on the user it connects as, over and over,
-// until it is stopped. What waits for it in line has its other locks by then, and deadlocks if it can,
-// instead of once in a hundred runs.
-func (p *platform) queueForProvider(t *testing.T) (stop func()) {
+// What tenants have beyond a role and a schema, readers, extensions and alternating logins go without a
+// deadlock, while the tenants stay. Logins and the privileges of their group role go in the same run.
+func TestManyRemovalsAtOnce(t *testing.T) {
+	modes(t, func(t *testing.T, p *platform) {
+		logins := object{"active": "a"}
+		agents := object{"writer": object{"logins": logins}}
+		for i := range 6 {
+			agents[fmt.Sprint("chat", i)] = object{}
+		}
+		for _, removed := range []struct {
+			what                   string
+			tenant, roles, readers object
+			extensions             string
+		}{
+			{"agents", object{"agents": agents}, nil, nil, "{}"},
+			{"functions and a tenant's alternating logins", object{"executeFunctions": true, "logins": logins}, nil, nil, "{}"},
+			{"functions and the admin's alternating logins", object{"executeFunctions": true}, object{"admin": object{"logins": logins}}, nil, "{}"},
+			{"extensions and readers", object{}, nil, agents, `{"cube": {}, "citext": {}}`},
+		} {
+			p.settings = withExtensions(removed.extensions)
+			p.configure(t, object{"acme": removed.tenant}, removed.roles, removed.readers)
+			p.up(t)
+
+			stop := p.queueForLocks(t)
+			p.settings = unprotected()
+			p.configure(t, object{"acme": object{}}, nil)
+			_, err := p.tryUp(t)
+			stop()
+			if err != nil {
+				t.Errorf("%s: %v", removed.what, err)
+				p.up(t)
+			}
+			p.clean(t)
+		}
+	})
+}
+
+// queueForLocks holds, in turn and until it is stopped, the lock that the provider takes on the user it
+// connects as, and the locks on all logins. What waits for one of them in line has its other locks by
+// then, and deadlocks if it can, instead of once in a hundred runs. It never waits with a lock in hand.
+func (p *platform) queueForLocks(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	held, super := make(chan error, 1), p.superuser(t, database)
@@ -73,6 +110,8 @@ func (p *platform) queueForProvider(t *testing.T) (stop func()) {
 			LOOP
 				PERFORM pg_advisory_lock(provider), pg_sleep(0.1);
 				PERFORM pg_advisory_unlock(provider), pg_sleep(0.01);
+				PERFORM pg_try_advisory_lock(oid::bigint) FROM pg_authid WHERE rolcanlogin AND oid <> provider;
+				PERFORM pg_sleep(0.1), pg_advisory_unlock_all();
 			END LOOP;
 		END $$`)
 		held <- err
