@@ -107,5 +107,9 @@ func TestMove(t *testing.T) {
 		if names, _ := await(t, exports["tenant_database_names"]); names.(map[string]string)["acme"] != database {
 			t.Errorf("%s: tenant_database_names is %v", test.tenant, names)
 		}
+		left := map[string]string{"acme-schema": "platform", "acme-database-schema": "tenant_acme"}[test.previous]
+		if names, _ := await(t, exports["tenant_previous_database_names"]); names.(map[string]string)["acme"] != left {
+			t.Errorf("%s: tenant_previous_database_names is %v", test.tenant, names)
+		}
 	}
 }

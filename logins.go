@@ -35,8 +35,7 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 	if err != nil {
 		return nil, err
 	}
-	args.Name = pulumi.String(cfg.Name)
-	args.Password = verifierOf(password.Result, cfg.Name)
+	args.Name, args.Password = pulumi.String(cfg.Name), verifierOf(password.Result, cfg.Name)
 	args.ConnectionLimit = pulumi.Int(cfg.ConnectionLimit)
 	if cfg.StatementTimeout > 0 {
 		args.StatementTimeout = pulumi.Int(cfg.StatementTimeout)
@@ -44,8 +43,7 @@ func newLogin(ctx *pulumi.Context, name, path string, cfg config.Login, args pos
 	if cfg.IdleInTransactionSessionTimeout > 0 {
 		args.IdleInTransactionSessionTimeout = pulumi.Int(cfg.IdleInTransactionSessionTimeout)
 	}
-	args.BypassRowLevelSecurity = pulumi.Bool(cfg.BypassRowLevelSecurity)
-	args.Login = pulumi.Bool(cfg.CanLogin)
+	args.BypassRowLevelSecurity, args.Login = pulumi.Bool(cfg.BypassRowLevelSecurity), pulumi.Bool(cfg.CanLogin)
 	role, err := postgresql.NewRole(ctx, name+"-role", &args, slices.Concat(opts, []pulumi.ResourceOption{keepName()}, deployed.ReplacedOnExpiry(args.ValidUntil))...)
 	if err != nil {
 		return nil, err

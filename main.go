@@ -45,10 +45,13 @@ func deploy(ctx *pulumi.Context) error {
 // export sets the stack's outputs.
 func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants map[string]*Tenant) {
 	tenantRoles, tenantLogins, tenantSchemas, retiredRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMap{}
-	tenantDatabases, tenantAgents, agentsRoles := pulumi.StringMap{}, pulumi.StringMapMap{}, pulumi.StringMap{}
+	tenantDatabases, previous, tenantAgents, agentsRoles := pulumi.StringMap{}, pulumi.StringMap{}, pulumi.StringMapMap{}, pulumi.StringMap{}
 	passwords := maps.Clone(shared.Passwords)
 	for key, tenant := range tenants {
 		tenantSchemas[key], tenantDatabases[key] = tenant.SchemaName, tenant.Database
+		if cfg.Tenants[key].Previous != config.PreviousNone {
+			previous[key] = tenant.Previous
+		}
 		if cfg.Tenants[key].Retire != config.NotRetired {
 			retiredRoles[key] = tenant.Login.Name
 			continue
@@ -77,6 +80,7 @@ func export(ctx *pulumi.Context, cfg config.Config, shared *SharedRoles, tenants
 	ctx.Export(policy.OutputTenantAgents, tenantAgents)
 	ctx.Export(policy.OutputAgentRoles, agentsRoles)
 	ctx.Export(policy.OutputTenantDatabases, tenantDatabases)
+	ctx.Export(policy.OutputPrevious, previous)
 	ctx.Export(policy.OutputRetiredRoles, retiredRoles)
 	ctx.Export(policy.OutputExtensionSchema, shared.ExtensionSchema)
 	ctx.Export(policy.OutputExtensions, pulumi.ToStringMap(config.Versions(shared.Extensions)))

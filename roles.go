@@ -79,8 +79,7 @@ func newSharedRoles(ctx *pulumi.Context, cfg config.Config) (*SharedRoles, error
 	// The role that has the admin option on every tenant is not the admin itself: were the owner of
 	// default privileges a member of the tenants, the provider's locks would deadlock on PostgreSQL
 	// 16+. NOINHERIT spares an admin session the privileges of every tenant.
-	allTenantsAdmin := config.Admin{Name: cfg.AllTenantsAdmin}
-	if shared.Names[policy.AllTenantsAdmin], err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", allTenantsAdmin); err != nil {
+	if shared.Names[policy.AllTenantsAdmin], err = newImmutableRole(ctx, "all-tenants-admin", "roles.allTenantsAdmin", config.Admin{Name: cfg.AllTenantsAdmin}); err != nil {
 		return nil, err
 	}
 

@@ -17,8 +17,9 @@ import (
 type Tenant struct {
 	pulumi.ResourceState
 
-	// SchemaName is the name of the schema, and Database that of the database it is in.
-	SchemaName, Database pulumi.StringOutput
+	// SchemaName is the name of the schema, and Database that of the database it is in. Previous is the
+	// database of the schema that a tenant which moves has left.
+	SchemaName, Database, Previous pulumi.StringOutput
 	// Login is not among the component's outputs: the state holds its passwords once.
 	Login *Login
 	// Agents are the tenant's read-only logins by key, and AgentsRole is the name of their group role.
@@ -64,18 +65,16 @@ func (t *Tenant) register(ctx *pulumi.Context) error {
 	if err := t.newAgents(ctx); err != nil {
 		return err
 	}
-	var previous []any
 	if t.config.Previous != config.PreviousNone {
 		if _, err := t.newSchema(ctx, t.config.Isolation.Other(), t.config.Previous == config.PreviousDrop); err != nil {
 			return err
 		}
-		previous = append(previous, t.Database)
+		t.Previous = t.Database
 	}
 	schema, err := t.newSchema(ctx, t.config.Isolation, t.config.Retire == config.RetireDrop)
 	if err != nil {
 		return err
 	}
-	t.Database = deployed.Require(t.Database, previous...)
 	if t.config.Retire == config.NotRetired {
 		if err := t.newPrivileges(ctx, schema); err != nil {
 			return err

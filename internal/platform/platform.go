@@ -74,7 +74,7 @@ func claim(p *config.Problems, cfg config.Config, names map[string]string, byKey
 	for _, output := range slices.Sorted(maps.Keys(byKey)) {
 		switch output {
 		case policy.OutputExtensions:
-		case policy.OutputTenantDatabases:
+		case policy.OutputTenantDatabases, policy.OutputPrevious:
 			claimAll(databases, cfg.Platform, output, byKey[output])
 		default:
 			claimAll(roles, cfg.Platform, output, byKey[output])

@@ -24,6 +24,7 @@ const (
 	OutputExtensionSchema = "extension_schema_name"
 	OutputTenantDatabases = "tenant_database_names"
 	OutputExtensions      = "extension_versions"
+	OutputPrevious        = "tenant_previous_database_names"
 	OutputLimits          = "login_limits"
 	OutputPasswords       = "passwords"
 )
@@ -48,6 +49,7 @@ func Outputs() []Output {
 		{Name: OutputTenantRoles, ByKey: true, Meaning: "By tenant key: the role that has the privileges. Retired tenants are not in it."},
 		{Name: OutputTenantSchemas, ByKey: true, Meaning: "By tenant key: the schema, of retired tenants too."},
 		{Name: OutputTenantDatabases, ByKey: true, Meaning: "By tenant key: the database that the tenant's schema is in, of retired tenants too."},
+		{Name: OutputPrevious, ByKey: true, Meaning: "By tenant key: the database that the tenant has left its schema in, while it has `previous`."},
 		{Name: OutputTenantAgents, ByKey: true, Meaning: "By tenant key and agent key: the name to log in with."},
 		{Name: OutputAgentRoles, ByKey: true, Meaning: "By tenant key: the group role of the tenant's agents, if it has any."},
 		{Name: OutputRetiredRoles, ByKey: true, Meaning: "By tenant key: the role of a retired tenant. The other outputs, except for the schemas, do not have retired tenants."},

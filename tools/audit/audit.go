@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,8 +111,10 @@ func connected(ctx context.Context, source *connect.Source, mayBeEmpty bool, do 
 	var schemas, elsewhere []string
 	for _, t := range stacks.tenants {
 		schemas = append(schemas, t.Schema) // also where it was before a move
-		if t.Database != "" {
-			elsewhere = append(elsewhere, t.Database)
+		for _, database := range []string{t.Database, t.Previous} {
+			if database != "" {
+				elsewhere = append(elsewhere, database)
+			}
 		}
 	}
 	c, err := readCatalog(ctx, conn, source.Timeout, nil, slices.Compact(slices.Sorted(slices.Values(schemas))), elsewhere)
@@ -130,16 +133,24 @@ const (
 	noConnections = "55000"
 )
 
-// readOthers reads the catalogs of the tenants' own databases, some of them at once. A database that
-// nobody can connect to is a finding. cfg is the connection to the stacks' database.
+// readOthers reads the catalogs of the tenants' own databases, also of those that they have left, some of
+// them at once. A database that nobody can connect to is a finding. cfg is the connection to the stacks'
+// database.
 func (s *system) readOthers(ctx context.Context, cfg *pgx.ConnConfig, timeout time.Duration) error {
+	var tenants []*Tenant
+	for i := range s.tenants {
+		t := &s.tenants[i]
+		if t.Database != "" {
+			tenants = append(tenants, t)
+		}
+		if t.Previous != "" {
+			tenants = append(tenants, t.left(t.Previous, cmp.Or(t.Database, s.declared.database)))
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(most)
-	catalogs, missing := make([]*catalog, len(s.tenants)), make([]string, len(s.tenants))
-	for i, t := range s.tenants {
-		if t.Database == "" {
-			continue
-		}
+	catalogs, missing := make([]*catalog, len(tenants)), make([]string, len(tenants))
+	for i, t := range tenants {
 		group.Go(func() (err error) {
 			own := cfg.Copy()
 			own.Database = t.Database
@@ -158,8 +169,7 @@ func (s *system) readOthers(ctx context.Context, cfg *pgx.ConnConfig, timeout ti
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for i := range s.tenants {
-		t := &s.tenants[i]
+	for i, t := range tenants {
 		if catalogs[i] != nil {
 			s.others = append(s.others, s.ofTenant(t, catalogs[i]))
 		}

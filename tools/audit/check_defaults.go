@@ -66,7 +66,7 @@ func (s *system) checkDefaults(f *findings) {
 	if admin == nil {
 		return
 	}
-	have, closed := s.defaultPrivileges(admin.oid)
+	have, functions := s.defaultPrivileges(admin.oid)
 	want := s.wantedDefaults()
 	for _, d := range inOrder(maps.Keys(want)) {
 		if !have[d] {
@@ -91,21 +91,31 @@ func (s *system) checkDefaults(f *findings) {
 			fix:     d.revoke(s.admin), listed: true,
 		}, affected{name: d.String(), target: d.privilege})
 	}
-	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise.
-	if !closed || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}] {
-		f.violation(Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: "PUBLIC will have EXECUTE on functions that the admin creates", Fix: "pulumi up --refresh"})
+	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise. It takes an empty list, which is there
+	// once the admin's own privilege is revoked too, for no list. A refresh does not notice that one.
+	const text = "PUBLIC will have EXECUTE on functions that the admin creates"
+	switch {
+	case functions == nil || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}]:
+		f.violation(Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: text, Fix: "pulumi up --refresh"})
+	case len(s.acls[functions.acl]) == 0:
+		f.violation(Finding{
+			Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: text + ": an empty list of default privileges counts as none",
+			Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(s.admin) + " GRANT EXECUTE ON FUNCTIONS TO " + quoted(s.admin),
+		})
 	}
 }
 
-// defaultPrivileges are those of the admin, and whether there are any for functions of all schemas. A
-// privilege with the grant option is in have without it as well.
-func (s *system) defaultPrivileges(admin oid) (have map[defaultPrivilege]bool, functions bool) {
+// defaultPrivileges are those of the admin, and the list of those for functions of all schemas, nil if
+// there is none. A privilege with the grant option is in have without it as well.
+func (s *system) defaultPrivileges(admin oid) (have map[defaultPrivilege]bool, functions *defaultACL) {
 	have = map[defaultPrivilege]bool{}
-	for _, d := range s.defaults {
+	for i, d := range s.defaults {
 		if d.role != admin {
 			continue
 		}
-		functions = functions || d.schema == "" && d.objectType == "f"
+		if d.schema == "" && d.objectType == "f" {
+			functions = &s.defaults[i]
+		}
 		for _, p := range s.acls[d.acl] {
 			if p.grantee != admin {
 				have[defaultPrivilege{d.schema, d.objectType, s.name(p.grantee), p.name, false}] = true

@@ -47,9 +47,9 @@ func (s *system) checkObjects(f *findings) {
 // the admin owns and no tenant has, and those that a tenant has left.
 func (s *system) checkOwner(f *findings, o *object, tenant *Tenant, admin oid) {
 	owner := s.name(o.owner)
-	if o.kind == "schema" && tenant != nil && s.left(tenant) {
+	if o.kind == "schema" && tenant != nil && tenant.movedTo != "" {
 		f.note(Finding{
-			Rule: ruleSchemaLeft, Tenant: tenant.Key, Object: o.schema, Text: "the schema is from before the tenant moved to the database " + tenant.Database,
+			Rule: ruleSchemaLeft, Tenant: tenant.Key, Object: o.schema, Text: "the schema is from before the tenant moved to the database " + tenant.movedTo,
 			Fix: "set previous: drop for the tenant and run pulumi up, then remove previous and run it again",
 		})
 	}
@@ -173,8 +173,8 @@ func (s *system) judge(o *object, tenant *Tenant, p privilege) (found Finding, e
 		}
 	// A tenant that is retired, or has moved, keeps its privileges on what is in the schema, so that it can
 	// come back. Without USAGE on the schema they give nothing.
-	case o.kind == "schema" && s.isTenant(p.grantee) && s.left(tenant):
-		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant has moved to the database "+tenant.Database
+	case o.kind == "schema" && s.isTenant(p.grantee) && tenant.movedTo != "":
+		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant has moved to the database "+tenant.movedTo
 	case o.kind == "schema" && s.isTenant(p.grantee) && tenant.Retired != "":
 		found.Rule, found.Text = rulePrivilegeUnexpected, ", and this tenant is retired"
 	case policy.May(role, policyKind(o.kind), p.name):

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -280,5 +281,59 @@ func TestDatabases(t *testing.T) {
 	execute(t, shared, "DROP DATABASE acme_db")
 	if names, _ := found(reportOf(t, Options{})); !slices.Contains(names, "database-missing|acme||acme_db") || slices.Contains(names, "schema-missing|acme||tenant_acme") {
 		t.Errorf("found %q", names)
+	}
+}
+
+// A database that a tenant has left is looked into, as one where the tenant is retired.
+func TestPreviousDatabase(t *testing.T) {
+	server, shared, _ := deployFeatures(t)
+	execute(t, shared, "CREATE DATABASE globex_db")
+	left, err := pgx.Connect(t.Context(), server.DSN(server.User, server.Password, "globex_db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, left, closed("globex_db", "tenant_globex", "admin")...)
+	execute(t, left, "REVOKE ALL ON SCHEMA tenant_globex FROM tenant_globex", "ALTER DEFAULT PRIVILEGES FOR ROLE admin IN SCHEMA tenant_globex REVOKE ALL ON TABLES FROM tenant_globex",
+		"ALTER DEFAULT PRIVILEGES FOR ROLE admin IN SCHEMA tenant_globex REVOKE ALL ON SEQUENCES FROM tenant_globex")
+	outputs := strings.Replace(features(), `"tenant_database_names"`, `"tenant_previous_database_names": {"acme": "postgres", "globex": "globex_db"}, "tenant_database_names"`, 1)
+	inLeft := func() (names, texts []string) {
+		var out strings.Builder
+		if err := Run(t.Context(), fromStdin(outputs), Options{Format: "json"}, &out); err != nil && !errors.Is(err, ErrViolations) {
+			t.Fatal(err)
+		}
+		var report Report
+		if err := json.Unmarshal([]byte(out.String()), &report); err != nil {
+			t.Fatal(err)
+		}
+		all, findings := found(report)
+		for i, name := range all {
+			if strings.Contains(name, "globex_db") {
+				names, texts = append(names, name), append(texts, findings[i].Text)
+			}
+		}
+		return names, texts
+	}
+	const noted = "note schema-left|globex||tenant_globex in globex_db"
+	if names, _ := inLeft(); !slices.Equal(names, []string{noted}) {
+		t.Errorf("found %q", names)
+	}
+	for _, test := range []struct{ do, undo, want, text string }{
+		{"GRANT SELECT ON tenant_globex.docs TO stranger", "REVOKE SELECT ON tenant_globex.docs FROM stranger", "other-role-reaches-tenant|globex|stranger|tenant_globex in globex_db", ""},
+		{"GRANT CONNECT ON DATABASE globex_db TO tenant_globex", "REVOKE CONNECT ON DATABASE globex_db FROM tenant_globex", "connect-unexpected|globex|tenant_globex|globex_db in globex_db", ""},
+		{"GRANT USAGE ON SCHEMA tenant_globex TO tenant_globex", "REVOKE USAGE ON SCHEMA tenant_globex FROM tenant_globex", "privilege-unexpected|globex|tenant_globex|tenant_globex in globex_db", "moved to the database postgres"},
+		{"REVOKE USAGE ON SCHEMA tenant_globex FROM app", "GRANT USAGE ON SCHEMA tenant_globex TO app", "app-cannot-read|globex|app|tenant_globex in globex_db", ""},
+	} {
+		execute(t, left, test.do)
+		if names, texts := inLeft(); !slices.Equal(names, []string{test.want, noted}) || !strings.Contains(texts[0], test.text) {
+			t.Errorf("%s: found %q: %q", test.do, names, texts)
+		}
+		execute(t, left, test.undo)
+	}
+	if err := left.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, shared, "DROP DATABASE globex_db")
+	if names, _ := inLeft(); !slices.Equal(names, []string{"database-missing|globex||globex_db"}) {
+		t.Errorf("found %q after the database is gone", names)
 	}
 }

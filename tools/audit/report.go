@@ -69,11 +69,16 @@ type Tenant struct {
 	Schema  string `json:"schema"`
 	// Database is the tenant's own database, none if its schema is in the stacks' database.
 	Database string `json:"database,omitempty"`
+	// Previous is a database of its own that it has left, and that is kept.
+	Previous string `json:"previous,omitempty"`
 	// Agents are the logins of its agents by key, and AgentsRole is their group role.
 	Agents     map[string]string `json:"agents,omitempty"`
 	AgentsRole string            `json:"agentsRole,omitempty"`
 	// Stack is the file that its outputs came from.
 	Stack string `json:"stack"`
+
+	// movedTo is the database that the tenant is in now, if this is what it has left in another one.
+	movedTo string
 }
 
 // Object is the database, a schema, or something in a tenant's schema.

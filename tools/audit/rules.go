@@ -122,7 +122,7 @@ func Rules() []Rule {
 		{ruleConnect, kindEither, "A role can connect to a database although the policy does not let it: to the own database of a tenant, or a tenant with a database of its own to the stacks' database. A note for a role of no stack, which reads nothing by that alone.", endAccess + " Nothing for a note, if it is intended."},
 		{ruleDatabaseMissing, kindViolation, "A tenant's own database is missing, or nobody can connect to it.", "Run `pulumi up --refresh`. If the database is gone, restore its data from a backup."},
 		{ruleDatabaseOwner, kindViolation, "A tenant's own database belongs to another role than the stacks' database.", runFix},
-		{ruleSchemaLeft, kindNote, "A tenant that has moved to a database of its own has left its schema in the stacks' database.", "Nothing, while the tenant moves. Then set `previous` to `drop`, run `pulumi up`, remove `previous` and run it again."},
+		{ruleSchemaLeft, kindNote, "A tenant that has moved has left its schema in the database where it was.", "Nothing, while the tenant moves. Then set `previous` to `drop`, run `pulumi up`, remove `previous` and run it again."},
 		{ruleExpiry, kindEither, "A login is valid for longer than the config says. A note, if it has expired as the config says.", runFix},
 		{ruleLimit, kindNote, "The connection limit of a login is not that of the config.", refresh},
 		{ruleSettingBlocks, kindViolation, "A role has a setting with which the provider fails, so every run fails.", "Reset it with `tenantctl settings --reset blocking`."},

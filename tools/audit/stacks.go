@@ -47,7 +47,7 @@ type limits struct {
 type outputs struct {
 	database, app, admin, allTenants, allTenantsAdmin                     string
 	roles, logins, tenantRoles, tenantLogins, tenantSchemas, retiredRoles map[string]string
-	tenantDatabases, agentsRoles, extensions                              map[string]string
+	tenantDatabases, previous, agentsRoles, extensions                    map[string]string
 	extensionSchema                                                       string
 	agents                                                                map[string]map[string]string
 	limits                                                                map[string]limits
@@ -79,6 +79,7 @@ func (o *outputs) namesByKey() []output[map[string]string] {
 		{policy.OutputTenantSchemas, &o.tenantSchemas, false},
 		{policy.OutputRetiredRoles, &o.retiredRoles, true},
 		{policy.OutputTenantDatabases, &o.tenantDatabases, true},
+		{policy.OutputPrevious, &o.previous, true},
 		{policy.OutputAgentRoles, &o.agentsRoles, true},
 		{policy.OutputExtensions, &o.extensions, true},
 	}
@@ -159,6 +160,9 @@ func (d *declared) addTenants(file string, o *outputs, files map[string]string) 
 		}
 		if database := o.tenantDatabases[key]; database != o.database {
 			tenant.Database = database
+		}
+		if database := o.previous[key]; database != o.database {
+			tenant.Previous = database
 		}
 		for _, taken := range []string{
 			"the tenant " + config.Show(key), "the role " + config.Show(tenant.Role+tenant.Retired), "the schema " + config.Show(strings.TrimPrefix(tenant.Database+"."+tenant.Schema, ".")),
@@ -244,7 +248,7 @@ func (o *outputs) contradictions() (found []string) {
 			add(policy.OutputAgentRoles, key, "missing, although "+policy.OutputTenantAgents+" has agents of the tenant")
 		}
 	}
-	ofTenants := []string{policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputRetiredRoles, policy.OutputTenantDatabases, policy.OutputAgentRoles}
+	ofTenants := []string{policy.OutputTenantRoles, policy.OutputTenantLogins, policy.OutputRetiredRoles, policy.OutputTenantDatabases, policy.OutputPrevious, policy.OutputAgentRoles}
 	for _, names := range o.namesByKey() {
 		if !slices.Contains(ofTenants, names.name) {
 			continue

@@ -31,7 +31,7 @@ type system struct {
 	// unlimited are the roles whose members reach everything.
 	unlimited []oid
 	// here are the tenants whose schema is in this database, and tenantBySchema are these by the name of
-	// their schema, with those that have left a schema behind: these are as good as retired here.
+	// their schema, with those that have left a schema behind.
 	here           []*Tenant
 	tenantBySchema map[string]*Tenant
 	// missing has a finding for each role and database that the stacks have and the server does not.
@@ -70,7 +70,7 @@ func newSystem(c *catalog, d declared) *system {
 			s.addRetired(t, shared)
 		}
 		if t.Database != "" && s.schemas[t.Schema] != nil && s.tenantBySchema[t.Schema] == nil {
-			s.tenantBySchema[t.Schema] = &Tenant{Key: t.Key, Schema: t.Schema, Retired: t.Role + t.Retired, Database: t.Database}
+			s.tenantBySchema[t.Schema] = t.left("", t.Database)
 		}
 	}
 	return s
@@ -87,8 +87,11 @@ func (s *system) ofTenant(t *Tenant, c *catalog) *system {
 // databases are the systems of all databases, that of the stacks first.
 func (s *system) databases() []*system { return append([]*system{s}, s.others...) }
 
-// left reports whether a tenant's schema is one that it has left for a database of its own.
-func (s *system) left(t *Tenant) bool { return s.own == nil && t.Database != "" }
+// left is what a tenant that has moved has left in a database of its own, or in the stacks' (""). It is as
+// good as retired there.
+func (t *Tenant) left(database, movedTo string) *Tenant {
+	return &Tenant{Key: t.Key, Schema: t.Schema, Retired: t.Role + t.Retired, Database: database, Stack: t.Stack, movedTo: movedTo}
+}
 
 // classify sets the kinds that do not depend on the stacks.
 func (s *system) classify() {

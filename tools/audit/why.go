@@ -90,7 +90,7 @@ func (s *system) find(name, verb string) (of *system, o *object) {
 			if slices.Contains(verbsFor(found.kind), verb) {
 				rank += 4
 			}
-			if tenant := system.tenantBySchema[found.schema]; tenant == nil || !system.left(tenant) {
+			if tenant := system.tenantBySchema[found.schema]; tenant == nil || tenant.movedTo == "" {
 				rank += 2
 			}
 			if found.kind != "database" {
