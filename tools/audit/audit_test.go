@@ -246,7 +246,7 @@ membership-missing|acme_chat|acme_agents|GRANT acme_agents TO acme_chat WITH INH
 membership-missing|tenant_acme|everyone|GRANT everyone TO tenant_acme WITH INHERIT TRUE GRANTED BY deployer
 note deployer|deployer||
 note deployer|maker||` + super},
-		{16, twice, `membership-twice|tenant_acme|everyone|REVOKE everyone FROM tenant_acme GRANTED BY …, the one of them that does not deploy
+		{16, twice, `membership-twice|tenant_acme|everyone|REVOKE everyone FROM tenant_acme GRANTED BY maker
 membership-unexpected|admin|everyone_admin|REVOKE ADMIN OPTION FOR everyone_admin FROM admin GRANTED BY maker
 membership-unexpected|analyst|tenant_acme|REVOKE tenant_acme FROM analyst GRANTED BY maker
 note deployer|deployer||` + super},

@@ -129,6 +129,9 @@ func (s *system) checkMembership(f *findings, want edge, adminOption bool) {
 		found.Rule = ruleMembershipTwice
 		found.Text = fmt.Sprintf("%s is a member of %s by grants of %s and of %s, so revoking one of them changes nothing", member, role, s.name(grants[0].grantor), s.name(grants[1].grantor))
 		found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + " GRANTED BY …, the one of them that does not deploy"
+		if deployer := slices.IndexFunc(grants, func(m membership) bool { return s.name(m.grantor) == s.deployer }); deployer >= 0 {
+			found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + s.grantedBy(slices.Delete(slices.Clone(grants), deployer, deployer+1)[0])
+		}
 	default:
 		return
 	}
