@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/postgres/postgrestest"
 )
 
 // Tenants with databases of their own, measured with the smallest numbers. What was measured before stays.
@@ -57,15 +57,7 @@ func TestDatabases(t *testing.T) {
 
 // The first up of TestDatabases can be over before a connection is seen, so this test holds one.
 func TestWatchSessions(t *testing.T) {
-	server, err := postgres.Start(t.Context(), postgres.Options{Version: os.Getenv("POSTGRES")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := postgrestest.Start(t)
 	s := &site{server: server, database: "postgres"}
 	if err := s.connected(t.Context(), func(*pgx.Conn) error {
 		most, err := s.watchSessions(t.Context())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/postgres/postgrestest"
 	"tenant-permissions/internal/policy"
 	"tenant-permissions/tools/connect"
 )
@@ -23,15 +23,7 @@ import (
 // newServer starts an empty server and connects to it as its superuser.
 func newServer(t testing.TB) (*postgres.Server, *pgx.Conn) {
 	t.Helper()
-	server, err := postgres.Start(t.Context(), postgres.Options{Version: os.Getenv("POSTGRES"), Progress: t.Output()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := postgrestest.Start(t)
 	conn, err := pgx.Connect(t.Context(), server.DSN(server.User, server.Password, "postgres"))
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tenant-permissions/dev/postgres"
+	"tenant-permissions/dev/postgres/postgrestest"
 	"tenant-permissions/tools/connect"
 )
 
@@ -26,15 +26,7 @@ trusted: not tried, because the server accepts another password too; look at pg_
 `
 
 func TestCheck(t *testing.T) {
-	server, err := postgres.Start(t.Context(), postgres.Options{Version: os.Getenv("POSTGRES")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	server := postgrestest.Start(t)
 	conn, err := pgx.Connect(t.Context(), server.DSN(server.User, server.Password, "postgres"))
 	if err != nil {
 		t.Fatal(err)
