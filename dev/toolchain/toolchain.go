@@ -7,6 +7,8 @@ package toolchain
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -106,7 +108,11 @@ func PrepareCLI(ctx context.Context, checkout string, progress io.Writer) (*Tool
 	if err != nil {
 		return nil, err
 	}
-	root := filepath.Join(cache, "pulumi-"+version)
+	sums, err := sumsOf(cli, host)
+	if err != nil {
+		return nil, err
+	}
+	root := filepath.Join(cache, "pulumi-"+version+"-"+sums)
 	what := "building the Pulumi CLI " + version + ", once; this takes about 4 minutes on 2 cores"
 	err = install.Once(ctx, root, progress, what, func(dir string) error {
 		flags := "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + version
@@ -261,6 +267,19 @@ func (m module) version(path string) string {
 		}
 	}
 	return ""
+}
+
+// sumsOf is a short hash of all that modules are built from: an upgrade of a dependency builds them anew.
+func sumsOf(modules ...module) (string, error) {
+	hash := sha256.New()
+	for _, m := range modules {
+		sums, err := os.ReadFile(filepath.Join(m.dir, "go.sum"))
+		if err != nil {
+			return "", err
+		}
+		hash.Write(sums)
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:8], nil
 }
 
 // build builds the module's tool.

@@ -137,3 +137,24 @@ func TestPinnedVersions(t *testing.T) {
 		}
 	}
 }
+
+// An upgrade of a dependency makes another folder of the CLI, so that it is built anew.
+func TestSumsOf(t *testing.T) {
+	sums := func(content string) string {
+		m := module{dir: t.TempDir()}
+		if err := os.WriteFile(filepath.Join(m.dir, "go.sum"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sums, err := sumsOf(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sums
+	}
+	if before := sums("a v1.0.0 h1:x\n"); before != sums("a v1.0.0 h1:x\n") || before == sums("a v1.0.1 h1:y\n") || len(before) != 8 {
+		t.Errorf("got %q", before)
+	}
+	if _, err := sumsOf(module{dir: t.TempDir()}); err == nil {
+		t.Error("a module without go.sum is accepted")
+	}
+}
