@@ -93,15 +93,14 @@ func (s *system) checkDefaults(f *findings) {
 	}
 	// PostgreSQL gives PUBLIC EXECUTE where nothing says otherwise. It takes an empty list, which is there
 	// once the admin's own privilege is revoked too, for no list. A refresh does not notice that one.
-	const text = "PUBLIC will have EXECUTE on functions that the admin creates"
+	found := Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: "PUBLIC will have EXECUTE on functions that the admin creates", Fix: "pulumi up --refresh"}
 	switch {
 	case functions == nil || have[defaultPrivilege{"", "f", "PUBLIC", "EXECUTE", false}]:
-		f.violation(Finding{Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: text, Fix: "pulumi up --refresh"})
+		f.violation(found)
 	case len(s.acls[functions.acl]) == 0:
-		f.violation(Finding{
-			Rule: rulePublicFunctions, Subject: "PUBLIC", Object: "all schemas", Text: text + ": an empty list of default privileges counts as none",
-			Fix: "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(s.admin) + " GRANT EXECUTE ON FUNCTIONS TO " + quoted(s.admin),
-		})
+		found.Text += ": an empty list of default privileges counts as none"
+		found.Fix = "ALTER DEFAULT PRIVILEGES FOR ROLE " + quoted(s.admin) + " GRANT EXECUTE ON FUNCTIONS TO " + quoted(s.admin)
+		f.violation(found)
 	}
 }
 

@@ -128,10 +128,12 @@ func (s *system) checkMembership(f *findings, want edge, adminOption bool) {
 	case len(grants) > 1:
 		found.Rule = ruleMembershipTwice
 		found.Text = fmt.Sprintf("%s is a member of %s by grants of %s and of %s, so revoking one of them changes nothing", member, role, s.name(grants[0].grantor), s.name(grants[1].grantor))
-		found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + " GRANTED BY …, the one of them that does not deploy"
-		if deployer := slices.IndexFunc(grants, func(m membership) bool { return s.name(m.grantor) == s.deployer }); deployer >= 0 {
-			found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + s.grantedBy(slices.Delete(slices.Clone(grants), deployer, deployer+1)[0])
+		by := " GRANTED BY …, the one of them that does not deploy"
+		others := slices.DeleteFunc(slices.Clone(grants), func(m membership) bool { return s.name(m.grantor) == s.deployer })
+		if len(others) < len(grants) {
+			by = s.grantedBy(others[0])
 		}
+		found.Fix = "REVOKE " + quoted(role) + " FROM " + quoted(member) + by
 	default:
 		return
 	}
