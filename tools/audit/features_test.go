@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -297,15 +296,7 @@ func TestPreviousDatabase(t *testing.T) {
 		"ALTER DEFAULT PRIVILEGES FOR ROLE admin IN SCHEMA tenant_globex REVOKE ALL ON SEQUENCES FROM tenant_globex")
 	outputs := strings.Replace(features(), `"tenant_database_names"`, `"tenant_previous_database_names": {"acme": "postgres", "globex": "globex_db"}, "tenant_database_names"`, 1)
 	inLeft := func() (names, texts []string) {
-		var out strings.Builder
-		if err := Run(t.Context(), fromStdin(outputs), Options{Format: "json"}, &out); err != nil && !errors.Is(err, ErrViolations) {
-			t.Fatal(err)
-		}
-		var report Report
-		if err := json.Unmarshal([]byte(out.String()), &report); err != nil {
-			t.Fatal(err)
-		}
-		all, findings := found(report)
+		all, findings := found(reportOfStack(t, outputs, Options{}))
 		for i, name := range all {
 			if strings.Contains(name, "globex_db") {
 				names, texts = append(names, name), append(texts, findings[i].Text)

@@ -135,8 +135,14 @@ func TestBadWaivers(t *testing.T) {
 // auditOf is what an audit of the features writes, and whether there are violations.
 func auditOf(t *testing.T, options Options) (out string, violations bool) {
 	t.Helper()
+	return auditOfStack(t, features(), options)
+}
+
+// auditOfStack is auditOf of a stack with other outputs.
+func auditOfStack(t *testing.T, outputs string, options Options) (out string, violations bool) {
+	t.Helper()
 	var written strings.Builder
-	err := Run(t.Context(), fromStdin(features()), options, &written)
+	err := Run(t.Context(), fromStdin(outputs), options, &written)
 	if err != nil && !errors.Is(err, ErrViolations) {
 		t.Fatal(err)
 	}
@@ -146,8 +152,14 @@ func auditOf(t *testing.T, options Options) (out string, violations bool) {
 // reportOf is auditOf in the format json.
 func reportOf(t *testing.T, options Options) (r Report) {
 	t.Helper()
+	return reportOfStack(t, features(), options)
+}
+
+// reportOfStack is auditOfStack in the format json.
+func reportOfStack(t *testing.T, outputs string, options Options) (r Report) {
+	t.Helper()
 	options.Format = "json"
-	out, violations := auditOf(t, options)
+	out, violations := auditOfStack(t, outputs, options)
 	if err := json.Unmarshal([]byte(out), &r); err != nil || violations != (len(r.Violations) > 0) {
 		t.Fatalf("%v, violations: %t: %s", err, violations, out)
 	}
