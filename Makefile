@@ -4,6 +4,8 @@ DEV := go -C dev run ./cmd/dev
 LINT  := go tool -modfile=$(CURDIR)/dev/toolchain/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=$(CURDIR)/dev/toolchain/actionlint/go.mod actionlint
 MODULES := . dev tools examples/consumer tests
+# What is compiled does not depend on the folder then, so copies of the checkout, which tests make, share it.
+export GOFLAGS := -trimpath $(GOFLAGS)
 
 .PHONY: help
 help: ## list the commands (the default)

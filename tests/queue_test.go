@@ -65,36 +65,27 @@ func TestManyChangesAtOnce(t *testing.T) {
 // deadlock, while the tenants stay. Logins and the privileges of their group role go in the same run.
 func TestManyRemovalsAtOnce(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		logins := object{"active": "a"}
-		agents := object{"writer": object{"logins": logins}}
+		alternating := object{"logins": object{"active": "a"}}
+		members := object{"writer": alternating}
 		for i := range 6 {
-			agents[fmt.Sprint("chat", i)] = object{}
+			members[fmt.Sprint("chat", i)] = object{}
 		}
-		for _, removed := range []struct {
-			what                   string
-			tenant, roles, readers object
-			extensions             string
-		}{
-			{"agents", object{"agents": agents}, nil, nil, "{}"},
-			{"functions and a tenant's alternating logins", object{"executeFunctions": true, "logins": logins}, nil, nil, "{}"},
-			{"functions and the admin's alternating logins", object{"executeFunctions": true}, object{"admin": object{"logins": logins}}, nil, "{}"},
-			{"extensions and readers", object{}, nil, agents, `{"cube": {}, "citext": {}}`},
-		} {
-			p.settings = withExtensions(removed.extensions)
-			p.configure(t, object{"acme": removed.tenant}, removed.roles, removed.readers)
-			p.up(t)
+		p.settings = withExtensions(`{"cube": {}, "citext": {}}`)
+		p.configure(t, object{
+			"acme":   object{"agents": members},
+			"globex": with(alternating, "executeFunctions", true),
+		}, object{"admin": alternating}, members)
+		p.up(t)
 
-			stop := p.queueForLocks(t)
-			p.settings = unprotected()
-			p.configure(t, object{"acme": object{}}, nil)
-			_, err := p.tryUp(t)
-			stop()
-			if err != nil {
-				t.Errorf("%s: %v", removed.what, err)
-				p.up(t)
-			}
-			p.clean(t)
+		stop := p.queueForLocks(t)
+		p.settings = unprotected()
+		p.configure(t, object{"acme": object{}, "globex": object{}}, nil)
+		_, err := p.tryUp(t)
+		stop()
+		if err != nil {
+			t.Fatal(err)
 		}
+		p.clean(t)
 	})
 }
 

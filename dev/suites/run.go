@@ -39,6 +39,8 @@ type Options struct {
 	FuzzTime string
 	// Out gets the plan, the output of the tests and the table.
 	Out io.Writer
+	// temporary is the folder for the temporary files of tests of stacks; empty means the usual one.
+	temporary string
 }
 
 // result is how a suite ended.
@@ -62,7 +64,15 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return runSuites(ctx, o, chosen, prepare)
+	if os.Getenv("TMPDIR") != "" {
+		return runSuites(ctx, o, chosen, prepare)
+	}
+	dir, remove, err := inMemory("/dev/shm", roomInMemory)
+	if err != nil {
+		return err
+	}
+	o.temporary = dir
+	return errors.Join(runSuites(ctx, o, chosen, prepare), remove())
 }
 
 // preparer installs a need and returns a folder to put before PATH, if any.
@@ -106,6 +116,10 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 		running.Go(func() {
 			defer func() { <-slots }()
 			r := result{suite: s, err: errNotRun}
+			env := env
+			if o.temporary != "" && slices.Contains(s.needs, needsPulumi) {
+				env = append(slices.Clone(env), "TMPDIR="+o.temporary)
+			}
 			if ctx.Err() == nil {
 				r = runSuite(ctx, o, s, env, order.writer(i))
 				// The suite's other tests have run. It fails all the same, so that the tests that need what is
