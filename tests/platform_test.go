@@ -52,6 +52,8 @@ var tools struct {
 	vault string
 	// path is put before PATH for the CLI.
 	path string
+	// template is the server of which all others are copies.
+	template *postgres.Server
 }
 
 func TestMain(m *testing.M) {
@@ -63,7 +65,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func prepareAndRun(m *testing.M) (int, error) {
+func prepareAndRun(m *testing.M) (code int, err error) {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "tenant-permissions-tests-")
 	if err != nil {
@@ -86,6 +88,19 @@ func prepareAndRun(m *testing.M) (int, error) {
 		if err := build.Run(); err != nil {
 			return 0, fmt.Errorf("building %s: %w", from, err)
 		}
+	}
+	// As root, servers run as another user.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return 0, err
+	}
+	ofTemplate := filepath.Join(dir, "template")
+	defer func() { err = errors.Join(err, postgres.Remove(ofTemplate)) }()
+	tools.template, err = postgres.Start(ctx, postgres.Options{Dir: ofTemplate, Version: os.Getenv("POSTGRES"), Progress: os.Stderr})
+	if err != nil {
+		return 0, err
+	}
+	if err := tools.template.Stop(); err != nil {
+		return 0, err
 	}
 	tools.path = filepath.Join(dir, "path")
 	if err := writeGo(tools.path); err != nil {
@@ -126,6 +141,7 @@ func newPlatform(t *testing.T, superuser bool) *platform {
 	ctx := t.Context()
 	server, err := postgres.Start(ctx, postgres.Options{
 		Version:  os.Getenv("POSTGRES"),
+		Template: tools.template,
 		Settings: map[string]string{"log_statement": "all"},
 		Progress: os.Stderr,
 	})

@@ -38,6 +38,9 @@ type Options struct {
 	BinDir string
 	// Version is the major version, "14" to "18". Empty means that of the data in Dir, or any.
 	Version string
+	// Template is a server of the same version that has a Dir and does not run. A new server begins as a
+	// copy of it, with its password, which takes a tenth of the time of initdb. It may be nil.
+	Template *Server
 	// Settings of the server, for instance log_statement. They have no effect on a server that
 	// runs already.
 	Settings map[string]string
@@ -187,7 +190,7 @@ func (s *Server) start(ctx context.Context, o Options, who account) error {
 	if err != nil {
 		return err
 	}
-	if err := s.makeData(ctx, binDir, who, o.Progress); err != nil {
+	if err := s.makeData(ctx, o, binDir, who); err != nil {
 		return fmt.Errorf("making its data: %w", err)
 	}
 	if err := s.loadPassword(); err != nil {
@@ -256,16 +259,26 @@ func isFree(port int) bool {
 	return err == nil && listener.Close() == nil
 }
 
-// makeData runs initdb if there is no data yet. The data is there whole or not at all.
-func (s *Server) makeData(ctx context.Context, binDir string, who account, progress io.Writer) error {
+// makeData makes the data if there is none yet. The data is there whole or not at all.
+func (s *Server) makeData(ctx context.Context, o Options, binDir string, who account) error {
 	if isDir(s.file("data")) {
 		return nil
 	}
-	fmt.Fprintf(progress, "making a PostgreSQL server in %s\n", s.dir)
-	if err := os.WriteFile(s.file("password"), []byte(rand.Text()), 0o600); err != nil {
+	fmt.Fprintf(o.Progress, "making a PostgreSQL server in %s\n", s.dir)
+	unfinished := s.file("data.unfinished")
+	password := []byte(rand.Text())
+	command := []string{
+		filepath.Join(binDir, "initdb"), "--pgdata", unfinished,
+		"--username", s.User, "--pwfile", s.file("password"), "--auth", "scram-sha-256",
+		"--encoding", "UTF8", "--locale", "C", "--no-sync",
+	}
+	if o.Template != nil {
+		password = []byte(o.Template.Password)
+		command = []string{"cp", "-R", o.Template.file("data") + "/.", unfinished}
+	}
+	if err := os.WriteFile(s.file("password"), password, 0o600); err != nil {
 		return err
 	}
-	unfinished := s.file("data.unfinished")
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
@@ -275,9 +288,7 @@ func (s *Server) makeData(ctx context.Context, binDir string, who account, progr
 	if err := errors.Join(give(s.file("password"), who), give(unfinished, who)); err != nil {
 		return err
 	}
-	if err := install.Run(commandAs(ctx, who, s.dir, filepath.Join(binDir, "initdb"), "--pgdata", unfinished,
-		"--username", s.User, "--pwfile", s.file("password"), "--auth", "scram-sha-256",
-		"--encoding", "UTF8", "--locale", "C", "--no-sync")); err != nil {
+	if err := install.Run(commandAs(ctx, who, s.dir, command[0], command[1:]...)); err != nil {
 		return err
 	}
 	s.Fresh = true

@@ -125,6 +125,26 @@ func TestTemporaryServer(t *testing.T) {
 	gone(t, s.dir)
 }
 
+// A copy has what its template had when it stopped, and nothing that happens to one happens to the other.
+func TestTemplate(t *testing.T) {
+	template := start(t, Options{Dir: openDir(t)})
+	if err := template.CreateDatabase(t.Context(), "before"); err != nil {
+		t.Fatal(err)
+	}
+	halt(t, template)
+	first, second := start(t, Options{Template: template}), start(t, Options{Template: template})
+	if err := first.CreateDatabase(t.Context(), "after"); err != nil {
+		t.Fatal(err)
+	}
+	const names = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('before', 'after')"
+	if got := query(t, first, "before", names); got != "after before" || !first.Fresh {
+		t.Errorf("the first has %q", got)
+	}
+	if got := query(t, second, "before", names); got != "before" {
+		t.Errorf("the second has %q", got)
+	}
+}
+
 func TestServerLetsNobodyInWithoutPassword(t *testing.T) {
 	s := start(t, Options{})
 	for _, password := range []string{"", "wrong"} {
