@@ -4,7 +4,7 @@ DEV := go -C dev run ./cmd/dev
 LINT  := go tool -modfile=$(CURDIR)/dev/toolchain/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=$(CURDIR)/dev/toolchain/actionlint/go.mod actionlint
 MODULES := . dev tools examples/consumer tests
-# What is compiled does not depend on the folder then, so copies of the checkout, which tests make, share it.
+# With -trimpath, compiled code does not depend on the folder: copies of the checkout, as tests make them, share it.
 export GOFLAGS := -trimpath $(GOFLAGS)
 
 .PHONY: help
