@@ -103,8 +103,9 @@ func refusedRuns(t *testing.T, p *platform, want []string) {
 		return func(t *testing.T, _ *session) { p.signalServer(t, signal) }
 	}
 	start := func(t *testing.T, _ *session) { p.startServer(t) }
-	// The last is what Go's database/sql makes of the others at times.
-	stopped := "terminating connection|connection refused|shutting down|bad connection"
+	// The server can also go in the middle of a login: the connection is reset or ends. Go's database/sql
+	// makes "bad connection" of any of them at times.
+	stopped := "terminating connection|connection refused|shutting down|connection reset|unexpected EOF|bad connection"
 	// A hot standby is what becomes of a server after a failover. default_transaction_read_only
 	// is no substitute: the official plugin asks for transactions that write.
 	standby := filepath.Join(filepath.Dir(p.server.LogFile()), "data", "standby.signal")
