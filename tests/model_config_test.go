@@ -38,6 +38,7 @@ type modelTenant struct {
 	Agents                     map[string]*modelLogin
 	Functions                  string // true, false, or empty for the default
 	Own                        bool   // isolation: database
+	Adopt                      bool
 	Previous, Retire           string
 	// Empty means that no migrations run.
 	Empty bool
@@ -164,6 +165,7 @@ var modelChanges = map[string]modelChanger{
 		t.Functions = []string{"true", "false", ""}[arg%3]
 		return true
 	}),
+	"adopt": ofTenant(func(t, _ *modelTenant, arg int) bool { t.Adopt = arg%3 != 0; return true }),
 	"agent": func(m *modelConfig, _ modelConfig, key string, arg int) bool {
 		t, agent := m.Tenants[key], []string{"chat", "report"}[arg%2]
 		if t == nil {
@@ -294,6 +296,9 @@ func (m modelConfig) tenants() object {
 		}
 		if t.Own {
 			tenant["isolation"] = "database"
+		}
+		if t.Adopt {
+			tenant["adopt"] = true
 		}
 		own := object{}
 		if put(own, "name", t.DatabaseName); t.DatabaseLimit != 0 {

@@ -153,7 +153,8 @@ func (s *system) unexpectedMembership(f *findings, m membership) {
 	if member == s.allTenantsAdmin {
 		other = m.role
 	}
-	if (role == s.allTenants || role == s.allTenantsAdmin || member == s.allTenantsAdmin) && !s.managed(other) {
+	// Of PostgreSQL's own roles and of superusers it is known that no cell has them.
+	if (role == s.allTenants || role == s.allTenantsAdmin || member == s.allTenantsAdmin) && s.kinds[other] == KindOther {
 		f.affects(problem{
 			Finding: Finding{Rule: ruleRoleUnknown, Subject: s.name(other)},
 			text:    sentence{before: s.name(other) + " is not a role of these stacks, but "},

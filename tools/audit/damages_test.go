@@ -130,6 +130,8 @@ func baseDamages(shared, own *pgx.Conn, superuser string) []damage {
 		{shared, "GRANT pg_monitor TO admin WITH ADMIN OPTION", "REVOKE pg_monitor FROM admin", "membership-unexpected||admin|pg_monitor"},
 		{shared, "REVOKE ADMIN OPTION FOR app FROM admin", "GRANT app TO admin WITH ADMIN OPTION", "membership-missing||admin|app"},
 		{shared, "GRANT everyone_admin TO admin WITH ADMIN OPTION", "REVOKE ADMIN OPTION FOR everyone_admin FROM admin", "membership-unexpected||admin|everyone_admin"},
+		{shared, "GRANT pg_read_all_data TO everyone_admin", "REVOKE pg_read_all_data FROM everyone_admin", "membership-unexpected||everyone_admin|pg_read_all_data"},
+		{shared, "GRANT " + superuser + " TO everyone_admin", "REVOKE " + superuser + " FROM everyone_admin", "membership-unexpected||everyone_admin|" + superuser},
 		{shared, "GRANT stranger TO everyone_admin", "REVOKE stranger FROM everyone_admin", "role-unknown||stranger|everyone_admin is a member of stranger"},
 		{shared, "GRANT everyone_admin TO stranger", "REVOKE everyone_admin FROM stranger", "role-unknown||stranger|stranger is a member of everyone_admin"},
 		{shared, "GRANT everyone TO oncall", "REVOKE everyone FROM oncall", "membership-unexpected||oncall|everyone"},
