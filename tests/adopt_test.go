@@ -113,10 +113,7 @@ func TestAdopt(t *testing.T) {
 			p.configure(t, tenants,
 				object{"app": object{"passwordVersion": 2}, "admin": object{"passwordVersion": 2}},
 				object{"analyst": object{"passwordVersion": 2}, "dashboard": object{"logins": object{"active": "a", "a": object{"passwordVersion": 2}}}})
-			stop := p.queueForLocks(t)
-			p.up(t)
-			stop()
-			p.clean(t)
+			p.inQueue(t, func(t *testing.T) { p.up(t) })
 			p.login(t, "analyst").may(t, "SELECT * FROM hooli.docs", "SELECT * FROM initech.docs", "SELECT * FROM umbrella.docs")
 			p.login(t, "tenant_hooli").may(t, "INSERT INTO docs (body) VALUES ('x')")
 		})

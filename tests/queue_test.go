@@ -12,13 +12,6 @@ import (
 // although the provider locks roles and their members in no order.
 func TestManyChangesAtOnce(t *testing.T) {
 	modes(t, func(t *testing.T, p *platform) {
-		run := func(do func(*testing.T)) {
-			t.Helper()
-			stop := p.queueForLocks(t)
-			do(t)
-			stop()
-			p.clean(t)
-		}
 		up := func(t *testing.T) { p.up(t) }
 		alternating := object{"logins": object{"active": "a"}}
 		rotatedAlternating := object{"passwordVersion": 2, "logins": object{"active": "a", "a": object{"passwordVersion": 2}, "b": object{"passwordVersion": 2}}}
@@ -36,28 +29,28 @@ func TestManyChangesAtOnce(t *testing.T) {
 			after[fmt.Sprint("new", i)] = object{}
 		}
 		p.configure(t, before, object{"app": alternating, "admin": alternating}, object{"analyst": object{}, "dashboard": alternating})
-		run(up)
+		p.inQueue(t, up)
 
 		roles := object{"app": rotatedAlternating, "admin": rotatedAlternating}
 		readers := object{"analyst": rotated, "dashboard": rotatedAlternating}
 		p.configure(t, after, roles, readers)
-		run(up)
+		p.inQueue(t, up)
 
 		super := p.superuser(t, database)
 		for key := range after {
 			super.may(t, "ALTER ROLE tenant_"+key+" CONNECTION LIMIT 3")
 			gone[key] = with(after[key].(object), "retire", "drop")
 		}
-		run(func(t *testing.T) {
+		p.inQueue(t, func(t *testing.T) {
 			if err := p.repair(t); err != nil {
 				t.Error(err)
 			}
 		})
 
 		p.configure(t, gone, roles, readers)
-		run(up)
+		p.inQueue(t, up)
 		p.configure(t, object{"last": object{}}, object{})
-		run(up)
+		p.inQueue(t, up)
 	})
 }
 
@@ -77,16 +70,19 @@ func TestManyRemovalsAtOnce(t *testing.T) {
 		}, object{"admin": alternating}, members)
 		p.up(t)
 
-		stop := p.queueForLocks(t)
 		p.settings = unprotected()
 		p.configure(t, object{"acme": object{}, "globex": object{}}, nil)
-		_, err := p.tryUp(t)
-		stop()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.clean(t)
+		p.inQueue(t, func(t *testing.T) { p.up(t) })
 	})
+}
+
+// inQueue deploys while others queue for the provider's locks, and fails unless all took effect.
+func (p *platform) inQueue(t *testing.T, deploy func(*testing.T)) {
+	t.Helper()
+	stop := p.queueForLocks(t)
+	deploy(t)
+	stop()
+	p.clean(t)
 }
 
 // queueForLocks holds, in turn and until it is stopped, the lock that the provider takes on the user it

@@ -15,28 +15,26 @@ const (
 	noExec = 8
 )
 
-// inMemory makes a folder for temporary files in parent, which is in memory, and a function that removes
-// it. The tests of stacks start about a hundred servers, and the CLI saves the state after each step; on
-// a disk, making so many files takes a tenth of their time. The folder is "" if parent is missing or not
-// fit for it.
-func inMemory(parent string, room uint64) (dir string, remove func() error, err error) {
-	nothing := func() error { return nil }
+// inMemory makes a folder for temporary files in parent, which is in memory. The tests of stacks start
+// about a hundred servers, and the CLI saves the state after each step; on a disk, making so many files
+// takes a tenth of their time. It returns "" if parent is missing or not fit for it.
+func inMemory(parent string, room uint64) (string, error) {
 	var about syscall.Statfs_t
-	err = syscall.Statfs(parent, &about)
+	err := syscall.Statfs(parent, &about)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fit(about, room) {
-		return "", nothing, nil
+		return "", nil
 	}
 	if err != nil {
-		return "", nothing, fmt.Errorf("room in %s: %w", parent, err)
+		return "", fmt.Errorf("room in %s: %w", parent, err)
 	}
-	if dir, err = os.MkdirTemp(parent, "tenant-permissions-"); err != nil {
-		return "", nothing, err
+	dir, err := os.MkdirTemp(parent, "tenant-permissions-")
+	if err != nil {
+		return "", err
 	}
-	remove = func() error { return os.RemoveAll(dir) }
 	if err := os.Chmod(dir, 0o755); err != nil { // as root, servers run as another user
-		return "", nothing, errors.Join(err, remove())
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
-	return dir, remove, nil
+	return dir, nil
 }
 
 // fit is true for a file system that has as many free bytes and runs programs. That of most containers

@@ -39,7 +39,8 @@ type Options struct {
 	FuzzTime string
 	// Out gets the plan, the output of the tests and the table.
 	Out io.Writer
-	// temporary is the folder for the temporary files of tests of stacks; empty means the usual one.
+	// temporary is the folder for the temporary files of tests of stacks, which is removed after them;
+	// empty means the usual one.
 	temporary string
 }
 
@@ -64,26 +65,21 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("TMPDIR") != "" {
-		return runSuites(ctx, o, chosen, prepare)
-	}
-	dir, remove, err := inMemory("/dev/shm", roomInMemory)
-	if err != nil {
+	if o.Checkout, err = filepath.Abs(o.Checkout); err != nil {
 		return err
 	}
-	o.temporary = dir
-	return errors.Join(runSuites(ctx, o, chosen, prepare), remove())
+	if os.Getenv("TMPDIR") == "" {
+		if o.temporary, err = inMemory("/dev/shm", roomInMemory); err != nil {
+			return err
+		}
+	}
+	return runSuites(ctx, o, chosen, prepare)
 }
 
 // preparer installs a need and returns a folder to put before PATH, if any.
 type preparer func(ctx context.Context, o Options, n need) (path string, err error)
 
 func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer) error {
-	checkout, err := filepath.Abs(o.Checkout)
-	if err != nil {
-		return err
-	}
-	o.Checkout = checkout
 	if o.Jobs == 0 {
 		o.Jobs = runtime.NumCPU()
 	}
@@ -116,10 +112,6 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 		running.Go(func() {
 			defer func() { <-slots }()
 			r := result{suite: s, err: errNotRun}
-			env := env
-			if o.temporary != "" && slices.Contains(s.needs, needsPulumi) {
-				env = append(slices.Clone(env), "TMPDIR="+o.temporary)
-			}
 			if ctx.Err() == nil {
 				r = runSuite(ctx, o, s, env, order.writer(i))
 				// The suite's other tests have run. It fails all the same, so that the tests that need what is
@@ -133,7 +125,7 @@ func runSuites(ctx context.Context, o Options, chosen []suite, prepare preparer)
 		})
 	}
 	running.Wait()
-	return writeResults(o.Out, results, time.Since(start))
+	return errors.Join(writeResults(o.Out, results, time.Since(start)), os.RemoveAll(o.temporary))
 }
 
 // prepare installs a need in the way that make up does.
@@ -173,6 +165,9 @@ var closingLine = regexp.MustCompile(`^(ok  |FAIL|\?   )\t`)
 
 // runSuite runs a suite's tests, or its fuzz targets.
 func runSuite(ctx context.Context, o Options, s suite, env []string, out io.Writer) result {
+	if o.temporary != "" && slices.Contains(s.needs, needsPulumi) {
+		env = append(slices.Clone(env), "TMPDIR="+o.temporary)
+	}
 	closing := &lineFilter{out: out}
 	start := time.Now()
 	var err error
