@@ -153,7 +153,7 @@ func (s *system) unexpectedMembership(f *findings, m membership) {
 	if member == s.allTenantsAdmin {
 		other = m.role
 	}
-	// Of PostgreSQL's own roles and of superusers it is known that no cell has them.
+	// Another cell has none of PostgreSQL's own roles, of the superusers, and of those that deploy this one.
 	if (role == s.allTenants || role == s.allTenantsAdmin || member == s.allTenantsAdmin) && s.kinds[other] == KindOther {
 		f.affects(problem{
 			Finding: Finding{Rule: ruleRoleUnknown, Subject: s.name(other)},
